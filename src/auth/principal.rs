@@ -1,0 +1,223 @@
+//! Who calls, once verified.
+//!
+//! [`Verifier`](super::Verifier) makes a [`Principal`]; from then on it travels with the request as
+//! a value: the router and the session compare its [`Owner`], handlers read its claims and scopes.
+//! It says who the caller is, never what was decided: audience, scope and policy are judged anew on
+//! every request.
+
+use std::{fmt, sync::Arc};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use serde_json::{Map, Value};
+
+use crate::{scope::Scopes, time::Timestamp};
+
+/// A verified caller. Cheap to clone.
+#[derive(Clone)]
+pub struct Principal(Arc<Identity>);
+
+/// What a verification method found out about a token's bearer: a [`Principal`]'s content.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Who vouches: the authorization server's issuer identifier.
+    pub issuer: String,
+    /// Whom it vouches for: `sub`, 1 to 255 characters.
+    pub subject: String,
+    /// The agent acting: `client_id`, else `azp`. Userinfo names none.
+    pub client_id: Option<String>,
+    /// For whom the token was issued: `aud`. Empty where the method can't tell (userinfo).
+    pub audiences: Vec<String>,
+    /// What the user agreed to: `scope`.
+    pub scopes: Scopes,
+    /// The end of the token's life: `exp`. Userinfo names none.
+    pub expires_at: Option<Timestamp>,
+    /// How it was verified.
+    pub verified_by: Method,
+    /// Every claim, as received.
+    pub claims: Map<String, Value>,
+}
+
+/// A way to verify an access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// A JWT's signature and claims, by the issuer's key set (RFC 9068).
+    Jwt,
+    /// The issuer was asked about an opaque token (RFC 7662).
+    Introspection,
+    /// The issuer's userinfo endpoint took it (OpenID Connect Core §5.3). Proves no audience.
+    Userinfo,
+}
+
+/// To whom a session belongs: issuer, client id and subject, as a digest of fixed size.
+///
+/// Never made from token bytes, so a refreshed token keeps its session, and another agent of the
+/// same user can't take it over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Owner([u8; 32]);
+
+impl Principal {
+    /// Wraps what a verification method found out.
+    #[must_use]
+    pub fn new(identity: Identity) -> Self {
+        Self(Arc::new(identity))
+    }
+
+    /// The authorization server's issuer identifier.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// The user, or the client itself where it acts for nobody.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// The agent acting, where the verification method tells.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.0.client_id.as_deref()
+    }
+
+    /// For whom the token was issued.
+    #[must_use]
+    pub fn audiences(&self) -> &[String] {
+        &self.0.audiences
+    }
+
+    /// What the user agreed to.
+    #[must_use]
+    pub fn scopes(&self) -> &Scopes {
+        &self.0.scopes
+    }
+
+    /// The end of the token's life, where the verification method tells.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.0.expires_at
+    }
+
+    /// How the token was verified.
+    #[must_use]
+    pub fn verified_by(&self) -> Method {
+        self.0.verified_by
+    }
+
+    /// Every claim, as received from the authorization server.
+    #[must_use]
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.0.claims
+    }
+
+    /// To whom a session opened by this caller belongs.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        let mut digest = Context::new(&SHA256);
+        // A length before each part, so that no two triples run together into the same bytes.
+        for part in [
+            self.issuer(),
+            self.client_id().unwrap_or_default(),
+            self.subject(),
+        ] {
+            digest.update(&part.len().to_le_bytes());
+            digest.update(part.as_bytes());
+        }
+        let mut owner = [0; 32];
+        owner.copy_from_slice(digest.finish().as_ref());
+        Owner(owner)
+    }
+}
+
+/// Claims are personal data: `Debug` names the caller's owner digest and nothing else.
+impl fmt::Debug for Principal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Principal")
+            .field("owner", &self.owner().short())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Owner {
+    /// Eight hexadecimal digits for logs: enough to tell callers apart, too few to find one.
+    #[must_use]
+    pub fn short(&self) -> String {
+        use fmt::Write as _;
+
+        self.0[..4]
+            .iter()
+            .fold(String::with_capacity(8), |mut text, byte| {
+                // Writing to a String can't fail.
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
+    }
+}
+
+impl Method {
+    /// The word used in settings, logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Introspection => "introspection",
+            Self::Userinfo => "userinfo",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn principal(issuer: &str, client_id: Option<&str>, subject: &str) -> Principal {
+        Principal::new(Identity {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            client_id: client_id.map(str::to_owned),
+            audiences: Vec::new(),
+            scopes: Scopes::none(),
+            expires_at: None,
+            verified_by: Method::Jwt,
+            claims: Map::new(),
+        })
+    }
+
+    #[test]
+    fn an_owner_is_issuer_client_and_subject() {
+        let owner = principal("https://a", Some("agent"), "alice").owner();
+
+        assert_eq!(
+            owner,
+            principal("https://a", Some("agent"), "alice").owner()
+        );
+        assert_ne!(
+            owner,
+            principal("https://b", Some("agent"), "alice").owner()
+        );
+        assert_ne!(
+            owner,
+            principal("https://a", Some("other"), "alice").owner()
+        );
+        assert_ne!(owner, principal("https://a", Some("agent"), "bob").owner());
+    }
+
+    #[test]
+    fn parts_of_an_owner_do_not_run_together() {
+        assert_ne!(
+            principal("https://a", Some("bc"), "d").owner(),
+            principal("https://a", Some("b"), "cd").owner()
+        );
+    }
+
+    #[test]
+    fn debug_output_holds_no_claim() {
+        let shown = format!("{:?}", principal("https://a", Some("agent"), "alice"));
+
+        assert!(
+            !shown.contains("alice") && !shown.contains("agent"),
+            "{shown}"
+        );
+    }
+}

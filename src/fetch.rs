@@ -1,0 +1,198 @@
+//! What we ask others over HTTP: discovery, key sets, introspection, userinfo.
+//!
+//! One client for the whole process, with a total deadline, a cap on the answer's size, no redirects
+//! (a redirect would let a provider, or whoever answers for it, choose where we connect) and no
+//! cookies. `metadata`, `auth` and `agent` use it. An answer is taken only whole and as JSON.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{RequestBuilder, StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use crate::units::{ByteSize, HumanDuration};
+
+/// Limits on what is asked of others.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// From the first byte sent to the last byte read. Above zero; default 3 s.
+    pub deadline: HumanDuration,
+    /// Largest answer that is read. Default 256 KiB.
+    pub answer_max: ByteSize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            deadline: HumanDuration::from_secs(3),
+            answer_max: ByteSize::from_kib(256),
+        }
+    }
+}
+
+/// The one client. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    client: reqwest::Client,
+    config: Config,
+}
+
+/// An answer with its head and its whole body.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status code, whatever it is.
+    pub status: StatusCode,
+    /// `Retry-After` in seconds, where it was sent in that form (RFC 9110 §10.2.3).
+    pub retry_after: Option<Duration>,
+    /// The body, at most [`Config::answer_max`].
+    pub body: Bytes,
+}
+
+/// Why no answer could be had. None of these says anything about a token.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The client could not be built: no usable TLS roots, for one.
+    #[error("could not set up the HTTP client")]
+    Setup(#[source] reqwest::Error),
+    /// The deadline passed.
+    #[error("no answer within {0}")]
+    Deadline(HumanDuration),
+    /// No connection, or it broke.
+    #[error("could not reach {host}")]
+    Unreachable {
+        /// Host and port, never the whole URL: a query could hold a secret.
+        host: String,
+        /// What the client said.
+        #[source]
+        error: reqwest::Error,
+    },
+    /// The answer was larger than the cap.
+    #[error("the answer is larger than {0}")]
+    TooLarge(ByteSize),
+    /// A status other than success.
+    #[error("the answer was status {status}")]
+    Status {
+        /// The status code.
+        status: StatusCode,
+        /// When it says to come back.
+        retry_after: Option<Duration>,
+    },
+    /// Success, and a body that is not the JSON expected.
+    #[error("the answer is not the JSON expected: {0}")]
+    Unreadable(#[source] serde_json::Error),
+}
+
+impl Answer {
+    /// Whether the status is 2xx.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.status.is_success()
+    }
+
+    /// The body of a success as JSON.
+    ///
+    /// # Errors
+    /// [`FetchError::Status`] for any other status, [`FetchError::Unreadable`] for any other body.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, FetchError> {
+        if !self.is_success() {
+            return Err(FetchError::Status {
+                status: self.status,
+                retry_after: self.retry_after,
+            });
+        }
+        serde_json::from_slice(&self.body).map_err(FetchError::Unreadable)
+    }
+}
+
+impl Fetcher {
+    /// Builds the client.
+    ///
+    /// # Errors
+    /// [`FetchError::Setup`] where TLS can't be set up.
+    pub fn new(config: Config) -> Result<Self, FetchError> {
+        let client = client_builder()
+            .timeout(config.deadline.get())
+            .build()
+            .map_err(FetchError::Setup)?;
+        Ok(Self { client, config })
+    }
+
+    /// A GET that wants JSON, to be completed with headers and handed to [`Fetcher::send`].
+    pub fn get(&self, url: &str) -> RequestBuilder {
+        self.client
+            .get(url)
+            .header(header::ACCEPT, "application/json")
+    }
+
+    /// A POST that wants JSON, to be completed with a body and handed to [`Fetcher::send`].
+    pub fn post(&self, url: &str) -> RequestBuilder {
+        self.client
+            .post(url)
+            .header(header::ACCEPT, "application/json")
+    }
+
+    /// Sends and reads the answer whole, whatever its status.
+    ///
+    /// # Errors
+    /// [`FetchError::Deadline`], [`FetchError::Unreachable`] or [`FetchError::TooLarge`].
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer, FetchError> {
+        let mut response = request.send().await.map_err(|error| self.failure(error))?;
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.failure(error))?
+        {
+            if body.len() + chunk.len() > self.config.answer_max.bytes() {
+                return Err(FetchError::TooLarge(self.config.answer_max));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer {
+            status: response.status(),
+            retry_after: retry_after(response.headers()),
+            body: body.freeze(),
+        })
+    }
+
+    fn failure(&self, error: reqwest::Error) -> FetchError {
+        if error.is_timeout() {
+            return FetchError::Deadline(self.config.deadline);
+        }
+        let host = error.url().and_then(|url| {
+            let host = url.host_str()?;
+            Some(
+                url.port()
+                    .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+            )
+        });
+        // `without_url`: the URL of a failed request may carry what must not be logged.
+        FetchError::Unreachable {
+            host: host.unwrap_or_else(|| "the server".to_owned()),
+            error: error.without_url(),
+        }
+    }
+}
+
+/// The client that all others start from: no redirects, no cookies, a name of our own.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that builds a client"
+)]
+pub(crate) fn client_builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(2))
+        .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))
+}
+
+fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
+    let seconds = headers
+        .get(header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds))
+}

@@ -1,0 +1,5 @@
+//! MCP as data: no await, no actor, no HTTP.
+
+mod version;
+
+pub use version::{ProtocolVersion, UnsupportedVersion};
