@@ -7,10 +7,13 @@
 
 pub mod auth;
 pub mod fetch;
+pub mod handler;
 pub mod metadata;
+pub mod outlet;
 pub mod protocol;
 pub mod scope;
 pub mod secret;
+pub mod telemetry;
 pub mod time;
 pub mod units;
 

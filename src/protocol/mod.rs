@@ -1,5 +1,25 @@
-//! MCP as data: no await, no actor, no HTTP.
+//! MCP as data: messages, versions, error codes. No await, no actor, no HTTP.
+//!
+//! The bottom of the house: `transport` reads messages with it, `session` and `handler` answer with
+//! it. Everything here can be tested and measured alone.
 
+pub mod codes;
+mod jsonrpc;
+mod lifecycle;
+mod method;
+mod modern;
+mod tools;
 mod version;
 
+pub use jsonrpc::{
+    ClientMessage, DEPTH_MAX, Notification, ParseError, REQUEST_ID_BYTES_MAX, Raw, Request,
+    RequestId, Response, RpcError, encode_error, encode_request, encode_result, read_params,
+};
+pub use lifecycle::{
+    CacheHint, Implementation, InitializeParams, MODERN_VERSIONS, SERVER_INFO_KEY, ServerInfo,
+    modern_result,
+};
+pub use method::{METHOD_BYTES_SHOWN, Method};
+pub use modern::{ModernMeta, Peek, unsupported_version};
+pub use tools::{CallToolParams, CallToolResult, Content, ToolAnnotations, ToolDescription};
 pub use version::{ProtocolVersion, UnsupportedVersion};

@@ -1,0 +1,5 @@
+//! Tools that come with the server, one file each.
+
+mod whoami;
+
+pub use whoami::whoami;

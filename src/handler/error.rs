@@ -1,0 +1,29 @@
+//! Why a call failed, as its tool says it.
+
+use crate::protocol::RpcError;
+
+/// A tool's failure.
+///
+/// The first kind goes to the model, which may try otherwise; the second to the client's developer.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// The call failed, and the model is told why: `isError` with this text.
+    #[error("{0}")]
+    Failed(String),
+    /// The call was not one: a JSON-RPC error.
+    #[error("{}", .0.message)]
+    Rpc(RpcError),
+}
+
+impl ToolError {
+    /// The call failed; `text` tells the model why, and must not hold a secret.
+    pub fn failed(text: impl Into<String>) -> Self {
+        Self::Failed(text.into())
+    }
+}
+
+impl From<RpcError> for ToolError {
+    fn from(error: RpcError) -> Self {
+        Self::Rpc(error)
+    }
+}

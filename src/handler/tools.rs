@@ -1,0 +1,189 @@
+//! A tool: its description, the scopes it needs, and the function behind it.
+//!
+//! Made by whoever builds a server, kept in a [`Handler`](super::Handler).
+
+use std::{fmt, future::Future, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+
+use super::{CallContext, ToolError};
+use crate::{
+    protocol::{CallToolResult, ToolAnnotations, ToolDescription},
+    scope::Scopes,
+};
+
+type Run = dyn Fn(CallContext, Value) -> BoxFuture<'static, Result<CallToolResult, ToolError>>
+    + Send
+    + Sync;
+
+/// Something a client can call. Cheap to clone.
+#[derive(Clone)]
+pub struct Tool {
+    description: ToolDescription,
+    needs: Scopes,
+    run: Arc<Run>,
+}
+
+/// What a tool function may return as its success.
+pub trait IntoToolResult {
+    /// The result as it is sent.
+    ///
+    /// # Errors
+    /// [`ToolError`] where a value has no JSON form.
+    fn into_tool_result(self) -> Result<CallToolResult, ToolError>;
+}
+
+/// For tools that take no arguments.
+#[derive(Debug, Clone, Copy, Default, serde::Deserialize, JsonSchema)]
+pub struct NoArguments {}
+
+/// A value given to programs as `structuredContent`, and to models as its JSON text.
+#[derive(Debug, Clone)]
+pub struct Structured<T>(pub T);
+
+impl Tool {
+    /// A tool from an async function.
+    ///
+    /// `A` is what the function takes: a struct whose schema `schemars` derives, or
+    /// [`NoArguments`]. The function may return a text, a number or a truth value, [`Structured`]
+    /// data, or a [`CallToolResult`].
+    pub fn new<A, F, T>(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        function: impl Fn(CallContext, A) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: DeserializeOwned + JsonSchema,
+        F: Future<Output = Result<T, ToolError>> + Send + 'static,
+        T: IntoToolResult,
+    {
+        let run = move |context, arguments| -> BoxFuture<'static, _> {
+            match serde_json::from_value(arguments) {
+                Ok(arguments) => {
+                    let running = function(context, arguments);
+                    Box::pin(async move { running.await?.into_tool_result() })
+                }
+                // Wrong arguments are the model's to mend, so they are a tool error and no JSON-RPC
+                // one (2025-11-25, tools, error handling).
+                Err(error) => Box::pin(async move {
+                    Err(ToolError::failed(format!(
+                        "the arguments don't fit: {error}"
+                    )))
+                }),
+            }
+        };
+        Self {
+            description: ToolDescription {
+                name: name.into(),
+                title: None,
+                description: description.into(),
+                input_schema: input_schema::<A>(),
+                output_schema: None,
+                annotations: None,
+            },
+            needs: Scopes::none(),
+            run: Arc::new(run),
+        }
+    }
+
+    /// A name for people.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.description.title = Some(title.into());
+        self
+    }
+
+    /// Hints on what it does to the world.
+    #[must_use]
+    pub fn annotations(mut self, annotations: ToolAnnotations) -> Self {
+        self.description.annotations = Some(annotations);
+        self
+    }
+
+    /// The scopes a caller must have been granted; all of them.
+    #[must_use]
+    pub fn needs(mut self, scopes: Scopes) -> Self {
+        self.needs = scopes;
+        self
+    }
+
+    /// The name it is called by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.description.name
+    }
+
+    pub(super) fn description(&self) -> &ToolDescription {
+        &self.description
+    }
+
+    pub(super) fn needed_scopes(&self) -> &Scopes {
+        &self.needs
+    }
+
+    pub(super) async fn run(
+        &self,
+        context: CallContext,
+        arguments: Map<String, Value>,
+    ) -> Result<CallToolResult, ToolError> {
+        (self.run)(context, Value::Object(arguments)).await
+    }
+}
+
+impl fmt::Debug for Tool {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Tool")
+            .field("name", &self.description.name)
+            .field("needs", &self.needs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// JSON Schema 2020-12 of `A`; always an object at its root, as the specification asks.
+fn input_schema<A: JsonSchema>() -> Value {
+    let schema = SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<A>();
+    let Value::Object(mut members) = schema.to_value() else {
+        return json!({ "type": "object" });
+    };
+    members.insert("type".to_owned(), json!("object"));
+    Value::Object(members)
+}
+
+impl IntoToolResult for CallToolResult {
+    fn into_tool_result(self) -> Result<Self, ToolError> {
+        Ok(self)
+    }
+}
+
+impl<T: Serialize> IntoToolResult for Structured<T> {
+    fn into_tool_result(self) -> Result<CallToolResult, ToolError> {
+        serde_json::to_value(self.0)
+            .map(CallToolResult::structured)
+            .map_err(|error| {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a tool's result has no JSON form"
+                );
+                ToolError::failed("the tool's result could not be written")
+            })
+    }
+}
+
+/// Anything that can be shown as a text.
+macro_rules! shown_as_text {
+    ($($type:ty),+) => {$(
+        impl IntoToolResult for $type {
+            fn into_tool_result(self) -> Result<CallToolResult, ToolError> {
+                Ok(CallToolResult::text(self.to_string()))
+            }
+        }
+    )+};
+}
+
+shown_as_text!(String, &'static str, bool, i32, i64, u32, u64, usize, f64);

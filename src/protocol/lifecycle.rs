@@ -1,0 +1,130 @@
+//! How a conversation begins: `initialize` up to 2025-11-25, `server/discover` from 2026-07-28 on.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::ProtocolVersion;
+
+/// Params of `initialize`. Of the client's capabilities only what is used is read.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InitializeParams {
+    /// The version the client would like.
+    pub protocol_version: String,
+    /// What the client calls itself; for logs, never for decisions.
+    #[serde(default)]
+    pub client_info: Option<Implementation>,
+}
+
+/// A name and a version, as both sides introduce themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Implementation {
+    /// For programs: `usher`.
+    #[serde(default)]
+    pub name: String,
+    /// For people, where it differs (from 2025-06-18).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// As the implementation counts.
+    #[serde(default)]
+    pub version: String,
+}
+
+/// What a server says of itself in either era.
+#[derive(Debug, Clone)]
+pub struct ServerInfo {
+    /// Name and version.
+    pub implementation: Implementation,
+    /// For the model: when to use this server's tools.
+    pub instructions: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InitializeResult<'a> {
+    protocol_version: &'static str,
+    capabilities: Value,
+    server_info: &'a Implementation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DiscoverResult<'a> {
+    supported_versions: [&'static str; 1],
+    capabilities: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions: Option<&'a str>,
+}
+
+/// `_meta` key of the server's name in a modern result.
+pub const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
+
+/// The versions a modern request may name (2026-07-28, `server/discover`). Legacy versions are
+/// negotiated by `initialize` and not listed here.
+pub const MODERN_VERSIONS: [&str; 1] = [ProtocolVersion::V2026_07_28.as_str()];
+
+impl ServerInfo {
+    /// The result of `initialize` under the negotiated version.
+    #[must_use]
+    pub fn initialize_result(&self, version: ProtocolVersion) -> impl Serialize {
+        InitializeResult {
+            protocol_version: version.as_str(),
+            capabilities: capabilities(),
+            server_info: &self.implementation,
+            instructions: self.instructions.as_deref(),
+        }
+    }
+
+    /// The result of `server/discover`, before the members every modern result has.
+    #[must_use]
+    pub fn discover_result(&self) -> impl Serialize {
+        DiscoverResult {
+            supported_versions: MODERN_VERSIONS,
+            capabilities: capabilities(),
+            instructions: self.instructions.as_deref(),
+        }
+    }
+}
+
+/// What this server can do: tools, in a list that does not change while it runs.
+fn capabilities() -> Value {
+    json!({ "tools": {} })
+}
+
+/// How long, and with whom, a client may share a result (2026-07-28, caching).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheHint {
+    /// Nothing is said: the result belongs to this one request.
+    None,
+    /// May be kept by this caller for so many milliseconds; never shared with another.
+    Private {
+        /// Milliseconds; zero means to ask again each time.
+        ttl_ms: u64,
+    },
+}
+
+/// Adds what every result has from 2026-07-28 on: `resultType`, the server's name, cache hints.
+///
+/// Something that is no JSON object is returned as it is.
+#[must_use]
+pub fn modern_result(result: Value, server: &ServerInfo, hint: CacheHint) -> Value {
+    let Value::Object(mut members) = result else {
+        return result;
+    };
+    members
+        .entry("resultType")
+        .or_insert_with(|| json!("complete"));
+    if let CacheHint::Private { ttl_ms } = hint {
+        members.insert("ttlMs".to_owned(), json!(ttl_ms));
+        members.insert("cacheScope".to_owned(), json!("private"));
+    }
+    let meta = members
+        .entry("_meta")
+        .or_insert_with(|| Value::Object(Map::new()));
+    if let Value::Object(meta) = meta {
+        meta.insert(SERVER_INFO_KEY.to_owned(), json!(server.implementation));
+    }
+    Value::Object(members)
+}

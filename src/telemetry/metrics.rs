@@ -1,0 +1,370 @@
+//! Every metric: name, unit and labels, in one table.
+//!
+//! Rooms count through the methods of [`Metrics`]; the admin listener writes them out. There is no
+//! global registry, so several servers in one process don't mix. No label grows with users.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::{Family, MetricConstructor},
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+use crate::outlet::CloseReason;
+
+/// Counts what happens. Cheap to clone; clones count together.
+#[derive(Clone)]
+pub struct Metrics(Arc<Table>);
+
+struct Table {
+    registry: std::sync::Mutex<Registry>,
+    sessions_live: Family<TransportLabel, Gauge>,
+    sessions_opened: Family<TransportLabel, Counter>,
+    sessions_closed: Family<ReasonLabel, Counter>,
+    streams_open: Gauge,
+    owner_mismatches: Counter,
+    calls: Family<CallLabels, Counter>,
+    call_seconds: Family<ToolLabel, Histogram, CallSeconds>,
+    refusals: Family<ReasonLabel, Counter>,
+    limit_hits: Family<LimitLabel, Counter>,
+    panics: Counter,
+    draining: Gauge,
+}
+
+/// How a session's messages travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// HTTP+SSE (2024-11-05).
+    Sse,
+    /// Streamable HTTP with a session (2025-03-26 to 2025-11-25).
+    Streamable,
+}
+
+/// How a tool call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallOutcome {
+    /// With a result.
+    Ok,
+    /// With an error the tool gave.
+    Error,
+    /// The tool panicked.
+    Panic,
+    /// The tool took too long.
+    Deadline,
+}
+
+/// A bound that was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is the setting of the same name")]
+pub enum Limit {
+    BodyMax,
+    BodyDeadline,
+    SessionsPerPrincipal,
+    SessionsPerNode,
+    SessionMailbox,
+    CallsPerSession,
+    StreamQueue,
+    CallDeadline,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TransportLabel {
+    transport: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabel {
+    limit: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ToolLabel {
+    tool: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    tool: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Copy)]
+struct CallSeconds;
+
+impl MetricConstructor<Histogram> for CallSeconds {
+    fn new_metric(&self) -> Histogram {
+        // A quarter of a millisecond to a minute.
+        Histogram::new(exponential_buckets(0.000_25, 4.0, 10))
+    }
+}
+
+impl Transport {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Sse => "sse",
+            Self::Streamable => "streamable_http",
+        }
+    }
+}
+
+impl CallOutcome {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Panic => "panic",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
+impl Limit {
+    /// The setting's key.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::BodyMax => "transport.body_max",
+            Self::BodyDeadline => "transport.body_deadline",
+            Self::SessionsPerPrincipal => "session.per_principal_max",
+            Self::SessionsPerNode => "session.max",
+            Self::SessionMailbox => "session.mailbox_max",
+            Self::CallsPerSession => "session.calls_max",
+            Self::StreamQueue => "stream.bytes_max",
+            Self::CallDeadline => "handler.call_deadline",
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// A fresh table, everything at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let table = Table {
+            registry: std::sync::Mutex::default(),
+            sessions_live: Family::default(),
+            sessions_opened: Family::default(),
+            sessions_closed: Family::default(),
+            streams_open: Gauge::default(),
+            owner_mismatches: Counter::default(),
+            calls: Family::default(),
+            call_seconds: Family::new_with_constructor(CallSeconds),
+            refusals: Family::default(),
+            limit_hits: Family::default(),
+            panics: Counter::default(),
+            draining: Gauge::default(),
+        };
+        let metrics = Self(Arc::new(table));
+        metrics.with_registry(|registry| metrics.0.register(registry));
+        metrics
+    }
+
+    /// Adds what another room counts by itself.
+    pub fn register_collector(&self, collector: Box<dyn Collector>) {
+        self.with_registry(|registry| registry.register_collector(collector));
+    }
+
+    /// All metrics as text, in the form that Prometheus reads.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        self.with_registry(|registry| {
+            if encode(&mut text, registry).is_err() {
+                tracing::error!("metrics could not be written");
+            }
+        });
+        text
+    }
+
+    fn with_registry(&self, work: impl FnOnce(&mut Registry)) {
+        let mut registry = self
+            .0
+            .registry
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        work(&mut registry);
+    }
+
+    /// A session was opened.
+    pub fn session_opened(&self, transport: Transport) {
+        self.0
+            .sessions_opened
+            .get_or_create(&TransportLabel { transport })
+            .inc();
+        self.0
+            .sessions_live
+            .get_or_create(&TransportLabel { transport })
+            .inc();
+    }
+
+    /// A session is over, and in no table any more.
+    pub fn session_closed(&self, transport: Transport, reason: CloseReason) {
+        self.0
+            .sessions_live
+            .get_or_create(&TransportLabel { transport })
+            .dec();
+        self.0
+            .sessions_closed
+            .get_or_create(&ReasonLabel {
+                reason: reason.label(),
+            })
+            .inc();
+    }
+
+    /// An event stream was opened.
+    pub fn stream_opened(&self) {
+        self.0.streams_open.inc();
+    }
+
+    /// An event stream has ended.
+    pub fn stream_closed(&self) {
+        self.0.streams_open.dec();
+    }
+
+    /// Somebody named a session that belongs to another.
+    pub fn owner_mismatch(&self) {
+        self.0.owner_mismatches.inc();
+    }
+
+    /// A tool call ended.
+    pub fn call_ended(&self, tool: &str, outcome: CallOutcome, duration: Duration) {
+        self.0
+            .calls
+            .get_or_create(&CallLabels {
+                tool: tool.to_owned(),
+                outcome,
+            })
+            .inc();
+        let label = ToolLabel {
+            tool: tool.to_owned(),
+        };
+        self.0
+            .call_seconds
+            .get_or_create(&label)
+            .observe(duration.as_secs_f64());
+        if outcome == CallOutcome::Deadline {
+            self.limit_hit(Limit::CallDeadline);
+        }
+    }
+
+    /// A request was refused; `reason` is one of a fixed set of words.
+    pub fn refused(&self, reason: &'static str) {
+        self.0.refusals.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// A bound was reached.
+    pub fn limit_hit(&self, limit: Limit) {
+        self.0.limit_hits.get_or_create(&LimitLabel { limit: limit.label() }).inc();
+    }
+
+    /// Something panicked and was contained.
+    pub fn panicked(&self) {
+        self.0.panics.inc();
+    }
+
+    /// The server is being stopped.
+    pub fn draining(&self) {
+        self.0.draining.set(1);
+    }
+}
+
+impl Table {
+    fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("usher");
+        registry.register(
+            "sessions_live",
+            "Sessions that are open",
+            self.sessions_live.clone(),
+        );
+        registry.register(
+            "sessions_opened",
+            "Sessions opened since the start",
+            self.sessions_opened.clone(),
+        );
+        registry.register(
+            "sessions_closed",
+            "Sessions ended since the start, by reason",
+            self.sessions_closed.clone(),
+        );
+        registry.register(
+            "streams_open",
+            "Event streams that are open",
+            self.streams_open.clone(),
+        );
+        registry.register(
+            "session_owner_mismatch",
+            "Requests that named somebody else's session",
+            self.owner_mismatches.clone(),
+        );
+        registry.register("calls", "Tool calls, by outcome", self.calls.clone());
+        registry.register(
+            "call_duration_seconds",
+            "How long tool calls took",
+            self.call_seconds.clone(),
+        );
+        registry.register(
+            "refusals",
+            "Requests refused, by reason",
+            self.refusals.clone(),
+        );
+        registry.register(
+            "limit_hit",
+            "Times a bound was reached",
+            self.limit_hits.clone(),
+        );
+        registry.register("panics", "Panics that were contained", self.panics.clone());
+        registry.register(
+            "draining",
+            "1 while the server is being stopped",
+            self.draining.clone(),
+        );
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Metrics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_written_with_its_labels() {
+        let metrics = Metrics::new();
+        metrics.session_opened(Transport::Sse);
+        metrics.session_closed(Transport::Sse, CloseReason::Idle);
+        metrics.call_ended("whoami", CallOutcome::Ok, Duration::from_millis(1));
+        metrics.limit_hit(Limit::BodyMax);
+
+        let text = metrics.encode();
+
+        for line in [
+            "usher_sessions_live{transport=\"sse\"} 0",
+            "usher_sessions_opened_total{transport=\"sse\"} 1",
+            "usher_sessions_closed_total{reason=\"idle\"} 1",
+            "usher_calls_total{tool=\"whoami\",outcome=\"ok\"} 1",
+            "usher_limit_hit_total{limit=\"transport.body_max\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+    }
+}
