@@ -19,7 +19,7 @@ pub const DEPTH_MAX: usize = 64;
 pub const REQUEST_ID_BYTES_MAX: usize = 256;
 
 /// What a request is answered under: a string or an integer, never null (2025-11-25, basic).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum RequestId {
     /// A whole number.

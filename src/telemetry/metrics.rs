@@ -111,6 +111,16 @@ impl MetricConstructor<Histogram> for CallSeconds {
 }
 
 impl Transport {
+    /// A session that brings its stream along is one of HTTP+SSE.
+    #[must_use]
+    pub const fn of_stream(has_stream: bool) -> Self {
+        if has_stream {
+            Self::Sse
+        } else {
+            Self::Streamable
+        }
+    }
+
     const fn label(self) -> &'static str {
         match self {
             Self::Sse => "sse",
@@ -203,22 +213,19 @@ impl Metrics {
 
     /// A session was opened.
     pub fn session_opened(&self, transport: Transport) {
-        self.0
-            .sessions_opened
-            .get_or_create(&TransportLabel { transport })
-            .inc();
-        self.0
-            .sessions_live
-            .get_or_create(&TransportLabel { transport })
-            .inc();
+        let label = TransportLabel {
+            transport: transport.label(),
+        };
+        self.0.sessions_opened.get_or_create(&label).inc();
+        self.0.sessions_live.get_or_create(&label).inc();
     }
 
     /// A session is over, and in no table any more.
     pub fn session_closed(&self, transport: Transport, reason: CloseReason) {
-        self.0
-            .sessions_live
-            .get_or_create(&TransportLabel { transport })
-            .dec();
+        let label = TransportLabel {
+            transport: transport.label(),
+        };
+        self.0.sessions_live.get_or_create(&label).dec();
         self.0
             .sessions_closed
             .get_or_create(&ReasonLabel {
@@ -248,7 +255,7 @@ impl Metrics {
             .calls
             .get_or_create(&CallLabels {
                 tool: tool.to_owned(),
-                outcome,
+                outcome: outcome.label(),
             })
             .inc();
         let label = ToolLabel {
@@ -270,7 +277,12 @@ impl Metrics {
 
     /// A bound was reached.
     pub fn limit_hit(&self, limit: Limit) {
-        self.0.limit_hits.get_or_create(&LimitLabel { limit: limit.label() }).inc();
+        self.0
+            .limit_hits
+            .get_or_create(&LimitLabel {
+                limit: limit.label(),
+            })
+            .inc();
     }
 
     /// Something panicked and was contained.

@@ -1,0 +1,159 @@
+//! The router actor: opens sessions, sees to it that they end in time, and drains them at the end.
+//!
+//! Finding a session for a message is a look-up in the shared [`Table`], done where the request is
+//! (a hop through this mailbox would put every call of the server in one queue, and buys nothing);
+//! what changes the table goes through here, one thing after the other.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{
+    Actor, Arbiter, ArbiterHandle, AsyncContext, Context, Handler as Handles, Message,
+    ResponseFuture,
+};
+
+use super::{Config, RouteError, table::Table};
+use crate::{
+    auth::Principal,
+    handler::Handler,
+    outlet::Outlet,
+    session::{Farewell, Opening, SessionId, SessionRef},
+    telemetry::{Limit, Metrics, Transport},
+    time::Clock,
+};
+
+// === Messages ===
+
+/// Opens a session; with a stream it is one of HTTP+SSE.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SessionRef, RouteError>")]
+pub(super) struct Open {
+    pub(super) principal: Principal,
+    pub(super) stream: Option<Outlet>,
+}
+
+/// Refuses new sessions and ends the others as their calls end. Answered when none is left.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct DrainAll;
+
+// === State ===
+
+/// See the file's head.
+pub(super) struct Router {
+    pub(super) config: Config,
+    pub(super) table: Arc<Table>,
+    pub(super) handler: Handler,
+    pub(super) metrics: Metrics,
+    pub(super) clock: Clock,
+    pub(super) arbiters: Vec<Arbiter>,
+    pub(super) draining: bool,
+}
+
+/// How often the sweep looks at every session.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a drain looks whether sessions are left.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+
+// === Lifecycle ===
+
+impl Actor for Router {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(SWEEP_EVERY, |router, _| router.sweep());
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+    }
+}
+
+// === Handlers ===
+
+impl Handles<Open> for Router {
+    type Result = Result<SessionRef, RouteError>;
+
+    fn handle(&mut self, open: Open, _: &mut Self::Context) -> Self::Result {
+        self.open(open.principal, open.stream)
+    }
+}
+
+impl Handles<DrainAll> for Router {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: DrainAll, _: &mut Self::Context) -> Self::Result {
+        self.draining = true;
+        let table = Arc::clone(&self.table);
+        Box::pin(async move {
+            while table.len() > 0 {
+                // Again each time: a mailbox may have been full, a session just been opened.
+                table.snapshot().iter().for_each(SessionRef::drain);
+                tokio::time::sleep(DRAIN_POLL).await;
+            }
+        })
+    }
+}
+
+// === Plain functions ===
+
+impl Router {
+    fn open(
+        &mut self,
+        principal: Principal,
+        stream: Option<Outlet>,
+    ) -> Result<SessionRef, RouteError> {
+        if self.draining {
+            return Err(RouteError::Stopping);
+        }
+        if self.table.len() >= self.config.sessions_max {
+            self.metrics.limit_hit(Limit::SessionsPerNode);
+            return Err(RouteError::NodeFull);
+        }
+        let id = SessionId::random().map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "no session id");
+            RouteError::Broken
+        })?;
+        let arbiter = self.arbiter_of(id).ok_or(RouteError::Broken)?;
+        let owner = principal.owner();
+        self.table
+            .reserve(owner, self.config.per_principal_max)
+            .inspect_err(|_full| {
+                self.metrics.limit_hit(Limit::SessionsPerPrincipal);
+            })?;
+
+        let transport = Transport::of_stream(stream.is_some());
+        let (table, metrics) = (Arc::clone(&self.table), self.metrics.clone());
+        let farewell = Farewell::new(move |reason| {
+            table.remove(id, owner);
+            metrics.session_closed(transport, reason);
+        });
+        self.metrics.session_opened(transport);
+        let opening = Opening {
+            id,
+            principal,
+            stream,
+            farewell,
+        };
+        let (session, prepared) =
+            SessionRef::prepare(self.config.session, self.handler.clone(), opening);
+        // Entered before it runs: it may end as soon as it does, and then has to be found here.
+        self.table.insert(session.clone());
+        prepared.run(&arbiter);
+        Ok(session)
+    }
+
+    fn arbiter_of(&self, id: SessionId) -> Option<ArbiterHandle> {
+        let index = id.spread().checked_rem(self.arbiters.len())?;
+        self.arbiters.get(index).map(Arbiter::handle)
+    }
+
+    fn sweep(&self) {
+        let now = self.clock.now();
+        for session in self.table.snapshot() {
+            session.carry_out(session.judge(now));
+        }
+    }
+}

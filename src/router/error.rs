@@ -1,0 +1,37 @@
+//! Why a message could not be routed.
+
+use crate::session::SessionError;
+
+/// No session was found, opened or reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// No such session, or somebody else's: the caller can't tell which.
+    #[error("session not found")]
+    Unknown,
+    /// The caller has as many sessions as one may have.
+    #[error("too many sessions of one caller")]
+    PrincipalFull,
+    /// The server has as many sessions as it may have.
+    #[error("too many sessions on this server")]
+    NodeFull,
+    /// The server is being stopped.
+    #[error("the server is stopping")]
+    Stopping,
+    /// A part of the server is not there; the log knows why.
+    #[error("the server can't open sessions now")]
+    Broken,
+    /// The session did not take the message.
+    #[error(transparent)]
+    Session(SessionError),
+}
+
+impl From<SessionError> for RouteError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            // It ended between being found and being reached: for the caller, that is unknown.
+            SessionError::Over => Self::Unknown,
+            SessionError::Stopping => Self::Stopping,
+            other => Self::Session(other),
+        }
+    }
+}

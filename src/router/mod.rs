@@ -1,0 +1,190 @@
+//! Whose session a message is for, and how it gets there.
+//!
+//! `transport` asks a [`RouterHandle`]: to open a session, to find one that is the caller's, and to
+//! dispatch messages to it. What a stranger is told about somebody's session is what anybody is told
+//! about no session at all.
+
+mod actor;
+mod error;
+mod table;
+
+use std::sync::Arc;
+
+use actix::{Actor, Addr, Arbiter, MailboxError};
+
+pub use error::RouteError;
+
+use crate::{
+    auth::Principal,
+    handler::Handler,
+    outlet::{CloseReason, Outlet},
+    protocol::ClientMessage,
+    session::{self, SessionError, SessionId, SessionRef},
+    telemetry::{Limit, Metrics, Transport},
+    time::Clock,
+};
+use actor::{DrainAll, Open, Router};
+use table::Table;
+
+/// Limits on all sessions together.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// Sessions on this server; one more is answered 503. Above zero; default 20,000.
+    pub sessions_max: usize,
+    /// Sessions of one caller (issuer, client id, subject); one more is answered 429. Above zero;
+    /// default 32.
+    pub per_principal_max: usize,
+    /// Threads that session actors run on. Above zero; default one for each processor.
+    pub threads: usize,
+    /// Limits on each session.
+    pub session: session::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            sessions_max: 20_000,
+            per_principal_max: 32,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            session: session::Config::default(),
+        }
+    }
+}
+
+/// The router as others reach it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RouterHandle {
+    address: Addr<Router>,
+    table: Arc<Table>,
+    metrics: Metrics,
+}
+
+impl RouterHandle {
+    /// Starts the router and the arbiters of its sessions. Needs an actix system.
+    #[must_use]
+    pub fn start(config: Config, handler: Handler, metrics: Metrics, clock: Clock) -> Self {
+        let table = Arc::new(Table::default());
+        let router = Router {
+            config,
+            table: Arc::clone(&table),
+            handler,
+            metrics: metrics.clone(),
+            clock,
+            arbiters: (0..config.threads.max(1)).map(|_| Arbiter::new()).collect(),
+            draining: false,
+        };
+        Self {
+            address: router.start(),
+            table,
+            metrics,
+        }
+    }
+
+    /// Opens a session of the caller's; with a stream it is one of HTTP+SSE.
+    ///
+    /// # Errors
+    /// A bound was reached, or the server is being stopped.
+    pub async fn open(
+        &self,
+        principal: Principal,
+        stream: Option<Outlet>,
+    ) -> Result<SessionRef, RouteError> {
+        match self.address.send(Open { principal, stream }).await {
+            Ok(result) => result,
+            Err(error @ (MailboxError::Closed | MailboxError::Timeout)) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the router is gone"
+                );
+                Err(RouteError::Broken)
+            }
+        }
+    }
+
+    /// The caller's session of this name on this transport.
+    ///
+    /// # Errors
+    /// [`RouteError::Unknown`], be it nobody's, somebody else's, or the other transport's.
+    pub fn find(
+        &self,
+        id: &str,
+        principal: &Principal,
+        transport: Transport,
+    ) -> Result<SessionRef, RouteError> {
+        let id: SessionId = id.parse().map_err(|_no_id| RouteError::Unknown)?;
+        let session = self.table.find(id, &principal.owner(), &self.metrics)?;
+        if session.transport() != transport {
+            return Err(RouteError::Unknown);
+        }
+        Ok(session)
+    }
+
+    /// Dispatches a message to the caller's session. The answer to a request follows on `outlet`, or
+    /// on the session's own stream without one.
+    ///
+    /// # Errors
+    /// [`RouteError::Unknown`] as for [`RouterHandle::find`], or why the session did not take it.
+    pub async fn dispatch(
+        &self,
+        session: &SessionRef,
+        principal: Principal,
+        message: ClientMessage,
+        outlet: Option<Outlet>,
+    ) -> Result<(), RouteError> {
+        let delivered = session.deliver(principal, message, outlet).await;
+        delivered.map_err(|error| self.count(error))
+    }
+
+    /// Opens the caller's stream for what the server says unasked.
+    ///
+    /// # Errors
+    /// [`SessionError::StreamTaken`] while another one is open.
+    pub async fn open_stream(
+        &self,
+        session: &SessionRef,
+        principal: &Principal,
+        outlet: Outlet,
+    ) -> Result<(), RouteError> {
+        let opened = session.open_stream(principal, outlet).await;
+        opened.map_err(|error| self.count(error))
+    }
+
+    /// Ends the caller's session, calls in flight included, and waits until it is gone.
+    pub async fn close(&self, session: &SessionRef) {
+        session.close(CloseReason::Deleted).await;
+    }
+
+    /// Refuses new sessions and ends the others as their calls end; returns when none is left.
+    pub async fn drain(&self) {
+        if let Err(error) = self.address.send(DrainAll).await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the router is gone"
+            );
+        }
+    }
+
+    /// Sessions that are open now.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Callers with at least one open session.
+    #[must_use]
+    pub fn owners(&self) -> usize {
+        self.table.owners()
+    }
+
+    fn count(&self, error: SessionError) -> RouteError {
+        match error {
+            SessionError::Busy => self.metrics.limit_hit(Limit::SessionMailbox),
+            SessionError::TooManyCalls => self.metrics.limit_hit(Limit::CallsPerSession),
+            SessionError::Over | SessionError::StreamTaken | SessionError::Stopping => {}
+        }
+        error.into()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,361 @@
+//! The session actor: one client's conversation, from `initialize` to its end.
+//!
+//! It holds the principal's outlet where its transport has one, the phase, and the calls in flight.
+//! The router starts it and finds it again; `transport` delivers to it through a
+//! [`SessionRef`](super::SessionRef). It decides nothing by itself: [`Phase`] says what may come
+//! when, [`Vital`] when its time is over. Whatever ends it, its [`Farewell`] is said exactly once.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler as Handles, Message,
+    WrapFuture,
+};
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Config, SessionError, SessionId,
+    farewell::Farewell,
+    phase::{Admitted, Phase},
+    vital::Vital,
+};
+use crate::{
+    auth::Principal,
+    handler::{CallContext, Handler},
+    outlet::{CloseReason, Frame, Outlet},
+    protocol::{
+        ClientMessage, InitializeParams, Method, Notification, ProtocolVersion, Raw, Request,
+        RequestId, RpcError, codes, encode_error, encode_request, encode_result, read_params,
+    },
+};
+
+// === Messages ===
+
+/// A message from the client. Answered once taken in; its result follows on an outlet.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), SessionError>")]
+pub(super) struct Deliver {
+    /// The caller of this very message: the session's owner, with a token that may be fresher.
+    pub(super) principal: Principal,
+    pub(super) message: ClientMessage,
+    /// Where the answer goes; without one, to the session's own stream.
+    pub(super) outlet: Option<Outlet>,
+}
+
+/// The client opens the stream for what the server says unasked (Streamable HTTP, GET).
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), SessionError>")]
+pub(super) struct OpenStream(pub(super) Outlet);
+
+/// Asks the client whether it is still there.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Probe;
+
+/// Ends the session at once; calls in flight are cancelled.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Close(pub(super) CloseReason);
+
+/// Ends the session as soon as no call is in flight; no further request is taken.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Drain;
+
+// === State ===
+
+/// See the file's head.
+pub(super) struct Session {
+    pub(super) id: SessionId,
+    pub(super) config: Config,
+    pub(super) handler: Handler,
+    pub(super) vital: Arc<Vital>,
+    pub(super) farewell: Farewell,
+    /// HTTP+SSE ends with its stream; a Streamable HTTP session outlives its own.
+    pub(super) ends_with_stream: bool,
+    pub(super) stream: Option<Outlet>,
+    pub(super) phase: Phase,
+    pub(super) calls: HashMap<RequestId, CancellationToken>,
+    pub(super) draining: bool,
+    pub(super) probes: i64,
+}
+
+// === Lifecycle ===
+
+impl Actor for Session {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.watch_stream(context);
+        tracing::debug!(session.id = %self.id.short(), "session opened");
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let reason = self.farewell.reason();
+        for (_id, call) in self.calls.drain() {
+            call.cancel();
+        }
+        if let Some(stream) = self.stream.take() {
+            stream.close(reason);
+        }
+        tracing::debug!(session.id = %self.id.short(), reason = reason.label(), "session closed");
+    }
+}
+
+// === Handlers ===
+
+impl Handles<Deliver> for Session {
+    type Result = Result<(), SessionError>;
+
+    fn handle(&mut self, deliver: Deliver, context: &mut Self::Context) -> Self::Result {
+        self.vital.touch(deliver.principal.expires_at());
+        match deliver.message {
+            ClientMessage::Request(request) => {
+                let outlet = deliver.outlet.or_else(|| self.stream.clone());
+                // A session whose own stream is gone has nowhere to answer to.
+                let outlet = outlet.ok_or(SessionError::Over)?;
+                self.take_request(request, deliver.principal, outlet, context)
+            }
+            ClientMessage::Notification(notification) => {
+                self.take_notification(&notification);
+                Ok(())
+            }
+            // Until the server asks for more than `ping`, to have been heard is all an answer says.
+            ClientMessage::Response(_) => Ok(()),
+        }
+    }
+}
+
+impl Handles<OpenStream> for Session {
+    type Result = Result<(), SessionError>;
+
+    fn handle(
+        &mut self,
+        OpenStream(outlet): OpenStream,
+        context: &mut Self::Context,
+    ) -> Self::Result {
+        if self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.ended().is_none())
+        {
+            return Err(SessionError::StreamTaken);
+        }
+        self.stream = Some(outlet);
+        self.watch_stream(context);
+        Ok(())
+    }
+}
+
+impl Handles<Probe> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _: Probe, _: &mut Self::Context) {
+        let Some(stream) = &self.stream else { return };
+        self.probes += 1;
+        let ping = encode_request(&RequestId::Integer(self.probes), &Method::Ping);
+        // A stream that has ended is noticed by its watcher.
+        let _ended = stream.send(Frame::Message(ping));
+    }
+}
+
+impl Handles<Close> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Close(reason): Close, context: &mut Self::Context) {
+        self.end(reason, context);
+    }
+}
+
+impl Handles<Drain> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, context: &mut Self::Context) {
+        self.draining = true;
+        self.end_if_drained(context);
+    }
+}
+
+// === Plain functions ===
+
+impl Session {
+    fn take_request(
+        &mut self,
+        request: Request,
+        principal: Principal,
+        outlet: Outlet,
+        context: &mut Context<Self>,
+    ) -> Result<(), SessionError> {
+        if self.draining {
+            return Err(SessionError::Stopping);
+        }
+        let answer = match self.phase.admit(&request.method) {
+            Ok(Admitted::Call(version)) => {
+                return self.start_call(request, principal, version, outlet, context);
+            }
+            Ok(Admitted::Ping) => encode_result(&request.id, serde_json::json!({})),
+            Ok(Admitted::Initialize) => self.initialize(&request.id, request.params.as_ref()),
+            Err(refusal) => encode_error(Some(&request.id), &refusal),
+        };
+        answer_on(&outlet, answer);
+        Ok(())
+    }
+
+    fn initialize(&mut self, id: &RequestId, params: Option<&Raw>) -> Bytes {
+        let params: InitializeParams = match read_params(params) {
+            Ok(params) => params,
+            Err(error) => return encode_error(Some(id), &error),
+        };
+        let version = ProtocolVersion::negotiate(&params.protocol_version);
+        self.phase = Phase::Negotiated(version);
+        tracing::debug!(session.id = %self.id.short(), %version, "session initialized");
+        encode_result(id, self.handler.info().initialize_result(version))
+    }
+
+    fn start_call(
+        &mut self,
+        request: Request,
+        principal: Principal,
+        version: ProtocolVersion,
+        outlet: Outlet,
+        context: &mut Context<Self>,
+    ) -> Result<(), SessionError> {
+        if self.calls.contains_key(&request.id) {
+            let error = RpcError::new(codes::INVALID_REQUEST, "a request with this id is running");
+            answer_on(&outlet, encode_error(Some(&request.id), &error));
+            return Ok(());
+        }
+        if self.calls.len() >= self.config.calls_max {
+            return Err(SessionError::TooManyCalls);
+        }
+        let cancelled = CancellationToken::new();
+        self.calls.insert(request.id.clone(), cancelled.clone());
+        self.vital.set_calls(self.calls.len());
+
+        let call_context = CallContext::new(principal, version, cancelled.clone());
+        let call = run_call(
+            self.handler.clone(),
+            call_context,
+            request,
+            cancelled,
+            outlet,
+        );
+        let ended = call.into_actor(self).map(|id, session, context| {
+            session.call_ended(&id, context);
+        });
+        context.spawn(ended);
+        Ok(())
+    }
+
+    fn call_ended(&mut self, id: &RequestId, context: &mut Context<Self>) {
+        self.calls.remove(id);
+        self.vital.set_calls(self.calls.len());
+        self.end_if_drained(context);
+    }
+
+    fn take_notification(&mut self, notification: &Notification) {
+        match notification.method {
+            Method::Initialized => {
+                self.phase = self.phase.initialized();
+                if self.phase.is_running() {
+                    self.vital.set_running();
+                }
+            }
+            Method::Cancelled => self.cancel(notification.params.as_ref()),
+            // Notifications that mean nothing to us are allowed and cost nothing.
+            _ => {}
+        }
+    }
+
+    /// An id that is not running, or no id at all, changes nothing: the call may just have ended.
+    fn cancel(&mut self, params: Option<&Raw>) {
+        let cancelled = params.and_then(|params| params.read::<CancelledParams>().ok());
+        if let Some(call) = cancelled.and_then(|cancelled| self.calls.get(&cancelled.request_id)) {
+            call.cancel();
+        }
+    }
+
+    fn watch_stream(&mut self, context: &mut Context<Self>) {
+        let Some(stream) = self.stream.clone() else {
+            return;
+        };
+        let closed = async move {
+            let reason = stream.closed().await;
+            (stream, reason)
+        };
+        let noticed = closed
+            .into_actor(self)
+            .map(|(_stream, reason), session, context| {
+                session.stream_closed(reason, context);
+            });
+        context.spawn(noticed);
+    }
+
+    fn stream_closed(&mut self, reason: CloseReason, context: &mut Context<Self>) {
+        if self.ends_with_stream {
+            self.end(reason, context);
+        } else if self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.ended().is_some())
+        {
+            // Only the stream that ended: a new one may already have taken its place.
+            self.stream = None;
+        }
+    }
+
+    fn end_if_drained(&mut self, context: &mut Context<Self>) {
+        if self.draining && self.calls.is_empty() {
+            self.end(CloseReason::ServerStopping, context);
+        }
+    }
+
+    fn end(&mut self, reason: CloseReason, context: &mut Context<Self>) {
+        self.farewell.because(reason);
+        context.stop();
+    }
+}
+
+/// Runs one call to its end and answers for it; a cancelled call is not answered (2025-11-25,
+/// cancellation).
+async fn run_call(
+    handler: Handler,
+    context: CallContext,
+    request: Request,
+    cancelled: CancellationToken,
+    outlet: Outlet,
+) -> RequestId {
+    let answer = tokio::select! {
+        biased;
+        () = cancelled.cancelled() => None,
+        result = handler.handle(context, &request.method, request.params.as_ref()) => Some(result),
+    };
+    match answer {
+        Some(Ok(result)) => answer_on(&outlet, encode_result(&request.id, result)),
+        Some(Err(error)) => answer_on(&outlet, encode_error(Some(&request.id), &error)),
+        None => {}
+    }
+    request.id
+}
+
+/// An answer nobody waits for any more is thrown away: the client has left, or reads too slowly.
+fn answer_on(outlet: &Outlet, answer: Bytes) {
+    let _nobody_waits = outlet.send(Frame::Answer(answer));
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CancelledParams {
+    request_id: RequestId,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Session")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,35 @@
+//! One request without a session (2026-07-28): the same handler, and nothing left behind.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    auth::Principal,
+    handler::{CallContext, Handler},
+    outlet::{Frame, Outlet},
+    protocol::{ProtocolVersion, Request, encode_error, encode_result},
+};
+
+/// Answers one request on `outlet`. When the client goes away the call ends with it: from 2026-07-28
+/// on a disconnect is a cancellation.
+pub async fn exchange(
+    handler: Handler,
+    principal: Principal,
+    version: ProtocolVersion,
+    request: Request,
+    outlet: Outlet,
+) {
+    let cancelled = CancellationToken::new();
+    let context = CallContext::new(principal, version, cancelled.clone());
+    let answer = tokio::select! {
+        result = handler.handle(context, &request.method, request.params.as_ref()) => match result {
+            Ok(result) => encode_result(&request.id, result),
+            Err(error) => encode_error(Some(&request.id), &error),
+        },
+        _gone = outlet.closed() => {
+            cancelled.cancel();
+            return;
+        }
+    };
+    // The client may have left while the answer was written.
+    let _nobody_waits = outlet.send(Frame::Answer(answer));
+}

@@ -1,0 +1,222 @@
+//! How others speak to a session: its address, and the bound that its address does not keep.
+//!
+//! An actix mailbox is bounded per clone of its `Addr`, which is no bound where each request holds a
+//! clone. So the places in a session's queue are counted here, once for all clones.
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use actix::{
+    Addr, ArbiterHandle, Context, MailboxError,
+    dev::channel::{AddressReceiver, channel},
+};
+
+use super::{
+    Config, Farewell, SessionError, SessionId, Verdict,
+    actor::{Close, Deliver, Drain, OpenStream, Probe, Session},
+    phase::Phase,
+    vital::Vital,
+};
+use crate::{
+    auth::{Owner, Principal},
+    handler::Handler,
+    outlet::{CloseReason, Outlet},
+    protocol::ClientMessage,
+    telemetry::Transport,
+    time::Timestamp,
+};
+
+/// A live session, as tables and requests hold it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SessionRef {
+    id: SessionId,
+    owner: Owner,
+    transport: Transport,
+    config: Config,
+    address: Addr<Session>,
+    vital: Arc<Vital>,
+}
+
+/// What a session is opened with.
+#[derive(Debug)]
+pub struct Opening {
+    /// Its name.
+    pub id: SessionId,
+    /// Who opens it, and so owns it.
+    pub principal: Principal,
+    /// HTTP+SSE brings its stream along; Streamable HTTP has none yet.
+    pub stream: Option<Outlet>,
+    /// What is done when it is over.
+    pub farewell: Farewell,
+}
+
+/// How long a session may take to take a message in. Its handlers only sort and spawn, so this is
+/// far more than it ever needs.
+const ASK_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A session that is not running yet: it can be entered into tables before it can end.
+pub struct Prepared {
+    session: Session,
+    mailbox: AddressReceiver<Session>,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Prepared")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    /// Runs the session's actor on an arbiter. On one that is gone, the session ends at once.
+    pub fn run(self, arbiter: &ArbiterHandle) {
+        let Self { session, mailbox } = self;
+        arbiter.spawn_fn(move || {
+            Context::with_receiver(mailbox).run(session);
+        });
+    }
+}
+
+impl SessionRef {
+    /// Makes a session and its address.
+    #[must_use]
+    pub fn prepare(config: Config, handler: Handler, opening: Opening) -> (Self, Prepared) {
+        let Opening {
+            id,
+            principal,
+            stream,
+            farewell,
+        } = opening;
+        let vital = Arc::new(Vital::new(principal.expires_at()));
+        let transport = Transport::of_stream(stream.is_some());
+        let session = Session {
+            id,
+            config,
+            handler,
+            vital: Arc::clone(&vital),
+            farewell,
+            ends_with_stream: stream.is_some(),
+            stream,
+            phase: Phase::Opened,
+            calls: HashMap::new(),
+            draining: false,
+            probes: 0,
+        };
+        let (sender, mailbox) = channel(config.mailbox_max);
+        let address = Addr::new(sender);
+        let reference = Self {
+            id,
+            owner: principal.owner(),
+            transport,
+            config,
+            address,
+            vital,
+        };
+        (reference, Prepared { session, mailbox })
+    }
+
+    /// The session's name.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// To whom it belongs.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// How its messages travel.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Whether its actor lives.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.address.connected()
+    }
+
+    /// Hands a message over. The answer to a request follows on `outlet`, or on the session's own
+    /// stream without one.
+    ///
+    /// # Errors
+    /// See [`SessionError`]; the message has not run.
+    pub async fn deliver(
+        &self,
+        principal: Principal,
+        message: ClientMessage,
+        outlet: Option<Outlet>,
+    ) -> Result<(), SessionError> {
+        let _seat = self
+            .vital
+            .seat(self.config.mailbox_max)
+            .ok_or(SessionError::Busy)?;
+        taken_in(self.address.send(Deliver {
+            principal,
+            message,
+            outlet,
+        }))
+        .await
+    }
+
+    /// Opens the stream for what the server says unasked.
+    ///
+    /// # Errors
+    /// [`SessionError::StreamTaken`] while another one is open.
+    pub async fn open_stream(
+        &self,
+        principal: &Principal,
+        outlet: Outlet,
+    ) -> Result<(), SessionError> {
+        let _seat = self
+            .vital
+            .seat(self.config.mailbox_max)
+            .ok_or(SessionError::Busy)?;
+        self.vital.touch(principal.expires_at());
+        taken_in(self.address.send(OpenStream(outlet))).await
+    }
+
+    /// Ends the session and waits until it has.
+    pub async fn close(&self, reason: CloseReason) {
+        // A session that is over already needs no ending.
+        let _over = self.address.send(Close(reason)).await;
+    }
+
+    /// What is to be done with the session now.
+    #[must_use]
+    pub fn judge(&self, now: Timestamp) -> Verdict {
+        self.vital.judge(&self.config, now)
+    }
+
+    /// Does what [`SessionRef::judge`] said, without waiting; a full mailbox is tried again by the
+    /// next sweep.
+    pub fn carry_out(&self, verdict: Verdict) {
+        let _next_sweep = match verdict {
+            Verdict::Live => return,
+            Verdict::Probe => self.address.try_send(Probe).is_ok(),
+            Verdict::End(reason) => self.address.try_send(Close(reason)).is_ok(),
+        };
+    }
+
+    /// Ends the session as soon as no call is in flight, without waiting for it.
+    pub fn drain(&self) {
+        if self.address.try_send(Drain).is_err() {
+            tracing::debug!(session.id = %self.id.short(), "session too busy to be drained yet");
+        }
+    }
+}
+
+async fn taken_in<F>(asked: F) -> Result<(), SessionError>
+where
+    F: Future<Output = Result<Result<(), SessionError>, MailboxError>>,
+{
+    match tokio::time::timeout(ASK_DEADLINE, asked).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(MailboxError::Closed)) => Err(SessionError::Over),
+        Ok(Err(MailboxError::Timeout)) | Err(_) => Err(SessionError::Busy),
+    }
+}

@@ -1,0 +1,215 @@
+//! A session's vital signs, shared between its actor and the router's sweep.
+//!
+//! Ten thousand sessions need no ten thousand timers: the router looks at these once a second and
+//! tells a session when its time has come.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::Config;
+use crate::{outlet::CloseReason, time::Timestamp};
+
+/// Written by the actor and by whoever delivers to it; read by the sweep.
+#[derive(Debug)]
+pub(super) struct Vital {
+    born: Instant,
+    // Milliseconds since `born`.
+    touched: AtomicU64,
+    // Unix seconds; 0 for a token whose end nobody knows.
+    token_ends: AtomicU64,
+    calls: AtomicUsize,
+    running: AtomicBool,
+    probed: AtomicBool,
+    queued: AtomicUsize,
+}
+
+/// What the sweep has to do with a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Live,
+    /// Ask the client whether it is there.
+    Probe,
+    /// End it.
+    End(CloseReason),
+}
+
+/// A place in a session's queue; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Seat<'a>(&'a AtomicUsize);
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Vital {
+    pub(super) fn new(token_ends: Option<Timestamp>) -> Self {
+        Self {
+            born: Instant::now(),
+            touched: AtomicU64::new(0),
+            token_ends: AtomicU64::new(token_ends.map_or(0, Timestamp::as_unix_seconds)),
+            calls: AtomicUsize::new(0),
+            running: AtomicBool::new(false),
+            probed: AtomicBool::new(false),
+            queued: AtomicUsize::new(0),
+        }
+    }
+
+    /// The client was heard, with a token that ends then.
+    pub(super) fn touch(&self, token_ends: Option<Timestamp>) {
+        self.touched
+            .store(milliseconds(self.born.elapsed()), Relaxed);
+        self.probed.store(false, Relaxed);
+        // The later end counts: a client may still be using up its last token beside the new one.
+        match token_ends {
+            Some(ends) => self.token_ends.fetch_max(ends.as_unix_seconds(), Relaxed),
+            None => self.token_ends.swap(0, Relaxed),
+        };
+    }
+
+    pub(super) fn set_running(&self) {
+        self.running.store(true, Relaxed);
+    }
+
+    pub(super) fn set_calls(&self, calls: usize) {
+        self.calls.store(calls, Relaxed);
+    }
+
+    /// A place in the queue, unless `max` are taken.
+    pub(super) fn seat(&self, max: usize) -> Option<Seat<'_>> {
+        let seat = Seat(&self.queued);
+        // Taken first and looked at then, so that a crowd can't slip in between.
+        (self.queued.fetch_add(1, Relaxed) < max).then_some(seat)
+    }
+
+    /// What is to be done with the session now. Marks a probe as sent.
+    pub(super) fn judge(&self, config: &Config, now: Timestamp) -> Verdict {
+        let token_ends = self.token_ends.load(Relaxed);
+        if token_ends > 0 {
+            let ends = Timestamp::from_unix_seconds(token_ends).plus(config.token_leeway.get());
+            if now > ends {
+                return Verdict::End(CloseReason::TokenExpired);
+            }
+        }
+        let age = self.born.elapsed();
+        let silence = age.saturating_sub(Duration::from_millis(self.touched.load(Relaxed)));
+        if !self.running.load(Relaxed) {
+            return if age >= config.initialize_deadline.get() {
+                Verdict::End(CloseReason::NeverInitialized)
+            } else {
+                Verdict::Live
+            };
+        }
+        if self.calls.load(Relaxed) > 0 {
+            return Verdict::Live;
+        }
+        let idle_after = config.idle_after.get();
+        if silence >= idle_after {
+            return Verdict::End(CloseReason::Idle);
+        }
+        if silence >= idle_after / 2 && !self.probed.swap(true, Relaxed) {
+            return Verdict::Probe;
+        }
+        Verdict::Live
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::units::HumanDuration;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
+
+    fn config() -> Config {
+        Config {
+            idle_after: HumanDuration::from_secs(100),
+            initialize_deadline: HumanDuration::from_secs(10),
+            token_leeway: HumanDuration::from_secs(60),
+            ..Config::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_is_never_initialized_ends() {
+        let vital = Vital::new(None);
+        assert_eq!(vital.judge(&config(), NOW), Verdict::Live);
+
+        advance(Duration::from_secs(10)).await;
+
+        assert_eq!(
+            vital.judge(&config(), NOW),
+            Verdict::End(CloseReason::NeverInitialized)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_is_asked_once_and_then_given_up() {
+        let vital = Vital::new(None);
+        vital.set_running();
+
+        advance(Duration::from_secs(50)).await;
+        assert_eq!(vital.judge(&config(), NOW), Verdict::Probe);
+        assert_eq!(vital.judge(&config(), NOW), Verdict::Live);
+        advance(Duration::from_secs(50)).await;
+        assert_eq!(vital.judge(&config(), NOW), Verdict::End(CloseReason::Idle));
+
+        vital.touch(None);
+        assert_eq!(vital.judge(&config(), NOW), Verdict::Live);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_running_call_keeps_a_session_from_idling() {
+        let vital = Vital::new(None);
+        vital.set_running();
+        vital.set_calls(1);
+
+        advance(Duration::from_secs(1_000)).await;
+
+        assert_eq!(vital.judge(&config(), NOW), Verdict::Live);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_ends_its_session_after_the_leeway_and_a_fresh_one_carries_it_on() {
+        let vital = Vital::new(Some(NOW));
+        vital.set_running();
+        let after = |seconds| NOW.plus(Duration::from_secs(seconds));
+        assert_eq!(vital.judge(&config(), after(60)), Verdict::Live);
+        assert_eq!(
+            vital.judge(&config(), after(61)),
+            Verdict::End(CloseReason::TokenExpired)
+        );
+
+        vital.touch(Some(after(600)));
+
+        assert_eq!(vital.judge(&config(), after(660)), Verdict::Live);
+        assert_eq!(
+            vital.judge(&config(), after(661)),
+            Verdict::End(CloseReason::TokenExpired)
+        );
+    }
+
+    #[test]
+    fn the_queue_has_so_many_places_and_no_more() {
+        let vital = Vital::new(None);
+        let first = vital.seat(2);
+        let second = vital.seat(2);
+
+        assert!(first.is_some() && second.is_some());
+        assert!(vital.seat(2).is_none());
+        drop(first);
+        assert!(vital.seat(2).is_some());
+    }
+}
