@@ -3,7 +3,7 @@
 //! Every room's `Config` is made of these, so that `idle_after = "30 min"` can't be read as seconds
 //! and a public URL can't end in a slash that breaks an exact comparison somewhere else.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use serde::Serialize;
 use url::Url;
@@ -166,6 +166,12 @@ fn split_unit(text: &str) -> Option<(u64, &str)> {
 pub struct PublicUrl(String);
 
 impl PublicUrl {
+    /// The origin of a server that is reached by its address, without TLS.
+    #[must_use]
+    pub fn of_address(address: SocketAddr) -> Self {
+        Self(format!("http://{address}"))
+    }
+
     /// The origin, as in `https://mcp.example.com`.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,0 +1,25 @@
+//! Why a server did not start.
+
+use std::{io, net::SocketAddr};
+
+use crate::fetch::FetchError;
+
+/// The server did not start; nothing of it runs.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An address could not be taken.
+    #[error("could not listen on {0}")]
+    Bind(SocketAddr, #[source] io::Error),
+    /// A listener could not be started.
+    #[error("could not start a listener")]
+    Listen(#[source] io::Error),
+    /// It listens on every address, so nobody can tell which one clients use.
+    #[error("server.public_url is needed where server.listen is every address")]
+    NoPublicUrl,
+    /// The HTTP client could not be set up.
+    #[error("could not set up the HTTP client")]
+    Fetcher(#[source] FetchError),
+    /// Signals could not be listened to.
+    #[error("could not listen to signals")]
+    Signals(#[source] io::Error),
+}

@@ -1,0 +1,86 @@
+//! The listeners: sockets and the HTTP settings that the measurements asked for.
+
+use std::{io, net::{SocketAddr, TcpListener}, time::Duration};
+
+use actix_web::{
+    App, HttpServer,
+    dev::{Server, ServerHandle},
+    middleware::from_fn,
+    web::Data,
+};
+
+use crate::{
+    telemetry::{self, Health},
+    transport::{self, Door},
+};
+
+/// How long a client may take for a request's head.
+const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long an idle connection is kept: longer than the 60 s after which the usual balancers let go
+/// of theirs, so that it is never us who cuts a connection they are about to use.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Connections per worker; beyond, the kernel's queue waits.
+const CONNECTIONS_MAX: usize = 20_000;
+
+/// A bound socket with what it is bound to: port 0 has become a real one.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) listener: TcpListener,
+    pub(super) address: SocketAddr,
+}
+
+impl Bound {
+    pub(super) fn to(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+}
+
+/// The listener that clients reach.
+pub(super) fn public(
+    bound: Bound,
+    door: Data<Door>,
+    workers: usize,
+    drain_after: Duration,
+) -> io::Result<(Server, ServerHandle)> {
+    let server = HttpServer::new(move || {
+        let door = door.clone();
+        App::new()
+            .wrap(from_fn(transport::guard))
+            .configure(move |config| transport::routes(config, door))
+    })
+    .workers(workers)
+    // Without it, every event written in more than one piece waits 40 ms for an acknowledgement.
+    .tcp_nodelay(true)
+    // With it, a stream whose client has closed would never be noticed.
+    .h1_allow_half_closed(false)
+    .client_request_timeout(HEAD_DEADLINE)
+    .keep_alive(KEEP_ALIVE)
+    .max_connections(CONNECTIONS_MAX)
+    .shutdown_timeout(drain_after.as_secs())
+    // Signals are `shutdown`'s: the order of stopping is ours.
+    .disable_signals()
+    .listen(bound.listener)?
+    .run();
+    let handle = server.handle();
+    Ok((server, handle))
+}
+
+/// The listener for probes and metrics.
+pub(super) fn admin(bound: Bound, health: Health) -> io::Result<(Server, ServerHandle)> {
+    let server = HttpServer::new(move || {
+        let health = health.clone();
+        App::new().configure(move |config| telemetry::routes(config, health))
+    })
+    .workers(1)
+    .client_request_timeout(HEAD_DEADLINE)
+    .shutdown_timeout(1)
+    .disable_signals()
+    .listen(bound.listener)?
+    .run();
+    let handle = server.handle();
+    Ok((server, handle))
+}

@@ -1,0 +1,269 @@
+//! The composition root: builds every room once, wires them, binds, and stops them in order.
+//!
+//! Who embeds Usher starts here; the `usher` binary does no more than this with its flags.
+
+mod error;
+mod listener;
+
+use std::{net::SocketAddr, time::Duration};
+
+use actix_web::{dev::ServerHandle, web::Data};
+
+pub use error::ServerError;
+
+use crate::{
+    auth::Verifier,
+    config::Config,
+    fetch::Fetcher,
+    handler::{Handler, Tool, whoami},
+    metadata::{Discovery, Issuer, ProtectedResources},
+    protocol::{Implementation, ServerInfo},
+    router::RouterHandle,
+    shutdown::Signals,
+    telemetry::{Check, Health, Metrics},
+    time::Clock,
+    transport::{Door, Rooms},
+    units::PublicUrl,
+};
+use listener::Bound;
+
+/// A server that is not running yet.
+///
+/// `whoami` is among its tools; a tool of the same name takes its place.
+#[derive(Debug)]
+pub struct Server {
+    config: Config,
+    tools: Vec<Tool>,
+    info: ServerInfo,
+    clock: Clock,
+}
+
+/// A server that is bound to its addresses, and takes no connection yet.
+#[derive(Debug)]
+pub struct BoundServer {
+    server: Server,
+    public: Bound,
+    admin: Bound,
+    public_url: PublicUrl,
+}
+
+/// A running server. Dropping it does not stop it; [`Running::stop`] does.
+#[derive(Debug)]
+pub struct Running {
+    public_url: PublicUrl,
+    admin: SocketAddr,
+    router: RouterHandle,
+    verifier: Verifier,
+    health: Health,
+    metrics: Metrics,
+    public_handle: ServerHandle,
+    admin_handle: ServerHandle,
+    drain_after: Duration,
+}
+
+impl Server {
+    /// A server with these settings.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let implementation = Implementation {
+            name: "usher".to_owned(),
+            title: Some("Usher".to_owned()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let info = ServerInfo { implementation, instructions: None };
+        Self { config, tools: vec![whoami()], info, clock: Clock::system() }
+    }
+
+    /// Adds a tool.
+    #[must_use]
+    pub fn tool(mut self, tool: Tool) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
+    /// What the server says of itself instead of `usher` and its version.
+    #[must_use]
+    pub fn info(mut self, info: ServerInfo) -> Self {
+        self.info = info;
+        self
+    }
+
+    /// The clock that tokens are judged by; for tests.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Takes its addresses, so that its URL is known before it runs.
+    ///
+    /// # Errors
+    /// [`ServerError::Bind`], or a public URL that can't be told from the address.
+    pub fn bind(self) -> Result<BoundServer, ServerError> {
+        let bind = |address| Bound::to(address).map_err(|error| ServerError::Bind(address, error));
+        let public = bind(self.config.server.listen)?;
+        let admin = bind(self.config.server.admin_listen)?;
+        let public_url = match &self.config.server.public_url {
+            Some(url) => url.clone(),
+            None if public.address.ip().is_unspecified() => return Err(ServerError::NoPublicUrl),
+            None => PublicUrl::of_address(public.address),
+        };
+        Ok(BoundServer { server: self, public, admin, public_url })
+    }
+
+    /// Binds and starts. Needs an actix system (`#[actix_web::main]`).
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub async fn start(self) -> Result<Running, ServerError> {
+        self.bind()?.start()
+    }
+
+    /// Starts, and runs until the operator sends SIGTERM or SIGINT; then stops in order.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub async fn run(self) -> Result<(), ServerError> {
+        let signals = Signals::listen().map_err(ServerError::Signals)?;
+        self.start().await?.until_signalled(signals).await
+    }
+}
+
+impl BoundServer {
+    /// The origin clients will reach it by.
+    #[must_use]
+    pub fn url(&self) -> &PublicUrl {
+        &self.public_url
+    }
+
+    /// Names the authorization server, where that is known only now.
+    pub fn set_issuer(&mut self, issuer: impl FnOnce(&mut crate::auth::Config)) {
+        issuer(&mut self.server.config.auth);
+    }
+
+    /// Starts every room. Needs an actix system.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub fn start(self) -> Result<Running, ServerError> {
+        let Self { server, public, admin, public_url } = self;
+        let Server { config, tools, info, clock } = server;
+        let metrics = Metrics::new();
+        let fetcher = Fetcher::new(config.fetch.clone()).map_err(ServerError::Fetcher)?;
+
+        let issuer: Issuer = config.auth.issuer.url.clone();
+        let resources = ProtectedResources::new(&config.resource, &public_url, &issuer);
+        let verifier = Verifier::start(config.auth.clone(), fetcher, clock.clone());
+        metrics.register_collector(Box::new(verifier.collector()));
+        let handler = Handler::new(config.handler, info, tools, metrics.clone());
+        let router =
+            RouterHandle::start(config.router, handler.clone(), metrics.clone(), clock);
+
+        let watched = verifier.clone();
+        let checks = vec![Check::new("the authorization server's metadata and keys", move || {
+            watched.is_ready()
+        })];
+        let health = Health::new(checks, metrics.clone());
+        let rooms = Rooms {
+            public_url: public_url.clone(),
+            verifier: verifier.clone(),
+            required_scopes: config.resource.required_scopes.clone(),
+            advertised_scopes: config.resource.scopes.clone(),
+            resources,
+            router: router.clone(),
+            handler,
+            health: health.clone(),
+            metrics: metrics.clone(),
+        };
+        let door = Data::new(Door::new(&config.transport, rooms));
+
+        let drain_after = config.server.drain_after.get();
+        let admin_address = admin.address;
+        let listen = |error| ServerError::Listen(error);
+        let (public_server, public_handle) =
+            listener::public(public, door, config.server.workers, drain_after).map_err(listen)?;
+        let (admin_server, admin_handle) =
+            listener::admin(admin, health.clone()).map_err(listen)?;
+        actix_web::rt::spawn(public_server);
+        actix_web::rt::spawn(admin_server);
+
+        tracing::info!(url = %public_url, admin = %admin_address, issuer = issuer.as_str(), "usher is listening");
+        Ok(Running {
+            public_url,
+            admin: admin_address,
+            router,
+            verifier,
+            health,
+            metrics,
+            public_handle,
+            admin_handle,
+            drain_after,
+        })
+    }
+}
+
+impl Running {
+    /// The origin clients reach it by.
+    #[must_use]
+    pub fn url(&self) -> &PublicUrl {
+        &self.public_url
+    }
+
+    /// The address of the admin listener.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Sessions that are open now.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.router.sessions()
+    }
+
+    /// Callers with at least one open session.
+    #[must_use]
+    pub fn session_owners(&self) -> usize {
+        self.router.owners()
+    }
+
+    /// Who is calling: to look into its cache, or to wait until it is ready.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Runs until the operator sends a signal, then stops; a second signal does not wait.
+    ///
+    /// # Errors
+    /// None so far; a server that could not stop in order says so in its log.
+    pub async fn until_signalled(self, mut signals: Signals) -> Result<(), ServerError> {
+        let signal = signals.next().await;
+        tracing::info!(signal, "stopping");
+        tokio::select! {
+            () = self.stop() => tracing::info!("stopped"),
+            signal = signals.next() => tracing::warn!(signal, "stopping at once"),
+        }
+        Ok(())
+    }
+
+    /// Stops in order: not ready, no new sessions, calls in flight finish within `drain_after`,
+    /// streams end, listeners close.
+    pub async fn stop(self) {
+        self.health.drain();
+        let orderly = async {
+            self.router.drain().await;
+            self.public_handle.stop(true).await;
+        };
+        if tokio::time::timeout(self.drain_after, orderly).await.is_err() {
+            tracing::warn!(sessions = self.router.sessions(), "calls were still running at the end of the drain");
+        }
+        self.admin_handle.stop(false).await;
+    }
+}

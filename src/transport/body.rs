@@ -1,0 +1,67 @@
+//! A request's body, bounded in size and in time.
+
+use actix_web::{http::header, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
+use super::RefusalKind;
+use crate::units::{ByteSize, HumanDuration};
+
+/// Limits on a body.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// Largest body that is read. Default 4 MiB.
+    pub max: ByteSize,
+    /// From the request's head to the body's last byte. Above zero; default 30 s.
+    pub deadline: HumanDuration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { max: ByteSize::from_mib(4), deadline: HumanDuration::from_secs(30) }
+    }
+}
+
+/// Reads a body whole. Of one that says it is too large, not a byte is read.
+pub(super) async fn read(
+    request: &actix_web::HttpRequest,
+    payload: web::Payload,
+    config: Config,
+) -> Result<Bytes, RefusalKind> {
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > config.max.bytes()) {
+        return Err(RefusalKind::TooLarge(config.max));
+    }
+    let read = collect(payload, announced.unwrap_or_default(), config.max);
+    match tokio::time::timeout(config.deadline.get(), read).await {
+        Ok(body) => body,
+        Err(_elapsed) => Err(RefusalKind::TooSlow(config.deadline)),
+    }
+}
+
+async fn collect(
+    mut payload: web::Payload,
+    announced: usize,
+    max: ByteSize,
+) -> Result<Bytes, RefusalKind> {
+    let Some(first) = payload.next().await else { return Ok(Bytes::new()) };
+    let first = first.map_err(|_broken| RefusalKind::Broken)?;
+    // The usual case: the whole body came with the head, and is taken without a copy.
+    if first.len() == announced && first.len() <= max.bytes() {
+        return Ok(first);
+    }
+    let mut body = BytesMut::from(&first[..]);
+    loop {
+        if body.len() > max.bytes() {
+            return Err(RefusalKind::TooLarge(max));
+        }
+        match payload.next().await {
+            Some(Ok(chunk)) => body.extend_from_slice(&chunk),
+            Some(Err(_broken)) => return Err(RefusalKind::Broken),
+            None => return Ok(body.freeze()),
+        }
+    }
+}

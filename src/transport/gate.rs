@@ -1,0 +1,214 @@
+//! The gate: Host and Origin, before anything else is looked at.
+//!
+//! A browser tells which page a request comes from; a page that is not ours must not reach a local
+//! server, not even by making its own name resolve to it (2025-11-25, transports, security). Runs as
+//! the outermost middleware of the public listener. Metadata is for everybody: there, any origin may
+//! read (RFC 9728 §3).
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderValue},
+    },
+    middleware::Next,
+    web,
+};
+use url::Url;
+
+use super::{Door, Refusal, RefusalKind};
+use crate::units::{PublicUrl, is_loopback};
+
+/// Who may send requests here.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Host names, without port, that a `Host` header may name beside that of the public URL.
+    /// Default none.
+    pub allowed_hosts: Vec<String>,
+    /// Origins, as in `https://app.example.com`, whose pages may call this server. Default none but
+    /// our own.
+    pub allowed_origins: Vec<String>,
+    /// Whether pages of this machine (`http://localhost:*` and the like) may call it too, as the MCP
+    /// Inspector does. Default false; `usher dev` sets it.
+    pub allow_loopback_origins: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            allow_loopback_origins: false,
+        }
+    }
+}
+
+/// The gate's rules, prepared once.
+#[derive(Debug)]
+pub(super) struct Gate {
+    hosts: Vec<String>,
+    origins: Vec<String>,
+    loopback_origins: bool,
+}
+
+/// Names of this machine; each is as good as another where the public URL is one of them.
+const LOOPBACK_HOSTS: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
+
+impl Gate {
+    pub(super) fn new(config: &Config, public_url: &PublicUrl) -> Self {
+        let mut hosts: Vec<String> = config.allowed_hosts.clone();
+        let mut origins: Vec<String> = config.allowed_origins.clone();
+        let own_host = host_name(public_url.authority()).to_owned();
+        if LOOPBACK_HOSTS.contains(&own_host.as_str()) {
+            hosts.extend(LOOPBACK_HOSTS.map(str::to_owned));
+            let port = &public_url.authority()[own_host.len()..];
+            origins.extend(LOOPBACK_HOSTS.map(|host| format!("http://{host}{port}")));
+        }
+        hosts.push(own_host);
+        origins.push(public_url.as_str().to_owned());
+        Self { hosts, origins, loopback_origins: config.allow_loopback_origins }
+    }
+
+    fn admits_host(&self, headers: &HeaderMap, authority: Option<&str>) -> bool {
+        let named: Vec<&HeaderValue> = headers.get_all(header::HOST).collect();
+        // One name, and in an absolute-form target the same kind of name.
+        let [host] = named[..] else { return false };
+        let is_ours = |name: &str| {
+            self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host_name(name)))
+        };
+        host.to_str().is_ok_and(is_ours) && authority.is_none_or(is_ours)
+    }
+
+    fn admits_origin(&self, origin: &HeaderValue) -> bool {
+        let Ok(origin) = origin.to_str() else { return false };
+        if self.origins.iter().any(|ours| ours == origin) {
+            return true;
+        }
+        // Parsed only to look at its host; what is compared elsewhere is the text.
+        self.loopback_origins && Url::parse(origin).is_ok_and(|origin| is_loopback(&origin))
+    }
+}
+
+/// `example.com:8080` and `[::1]:8080` without their port.
+fn host_name(authority: &str) -> &str {
+    match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
+        _ => authority,
+    }
+}
+
+/// The middleware.
+pub(super) async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let Some(door) = request.app_data::<web::Data<Door>>().cloned() else {
+        tracing::error!("the gate has no door behind it");
+        return Ok(request.into_response(HttpResponse::InternalServerError()).map_into_right_body());
+    };
+    let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    if !door.gate.admits_host(request.headers(), authority.as_deref()) {
+        let response = Refusal::new(RefusalKind::Host).respond(&door);
+        return Ok(request.into_response(response).map_into_right_body());
+    }
+    let for_everybody = request.path().starts_with("/.well-known/");
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    if let Some(origin) = &origin
+        && !for_everybody
+        && !door.gate.admits_origin(origin)
+    {
+        let response = Refusal::new(RefusalKind::Origin).respond(&door);
+        return Ok(request.into_response(response).map_into_right_body());
+    }
+    let readers = if for_everybody { Some(HeaderValue::from_static("*")) } else { origin };
+    if let Some(readers) = &readers
+        && is_preflight(request.request())
+    {
+        let response = preflight(request.request(), readers.clone());
+        return Ok(request.into_response(response).map_into_right_body());
+    }
+    let mut response = next.call(request).await?.map_into_left_body();
+    if let Some(readers) = readers {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, readers);
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("Mcp-Session-Id, WWW-Authenticate, Retry-After"),
+        );
+    }
+    Ok(response)
+}
+
+fn is_preflight(request: &HttpRequest) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn preflight(request: &HttpRequest, readers: HeaderValue) -> HttpResponse {
+    let mut response = HttpResponse::NoContent();
+    response
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, readers))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE"))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"))
+        .insert_header((header::VARY, "Origin"));
+    // The origin is one of ours, or the document is public: any header may be sent.
+    if let Some(wanted) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone()));
+    }
+    response.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(public_url: &str) -> Gate {
+        Gate::new(&Config::default(), &public_url.parse().unwrap())
+    }
+
+    fn admits(gate: &Gate, host: &'static str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.append(header::HOST, HeaderValue::from_static(host));
+        gate.admits_host(&headers, None)
+    }
+
+    #[test]
+    fn a_local_server_answers_to_names_of_this_machine_only() {
+        let gate = gate("http://127.0.0.1:3001");
+
+        assert!(admits(&gate, "localhost:3001") && admits(&gate, "[::1]:3001"));
+        assert!(!admits(&gate, "evil.example:3001"));
+        assert!(!admits(&gate, "127.0.0.1.evil.example"));
+    }
+
+    #[test]
+    fn a_public_server_answers_to_its_own_name_only() {
+        let gate = gate("https://mcp.example.com");
+
+        assert!(admits(&gate, "mcp.example.com") && admits(&gate, "MCP.example.com:443"));
+        assert!(!admits(&gate, "localhost") && !admits(&gate, "10.0.0.7:8080"));
+    }
+
+    #[test]
+    fn two_host_headers_are_none() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::HOST, HeaderValue::from_static("127.0.0.1"));
+        headers.append(header::HOST, HeaderValue::from_static("evil.example"));
+
+        assert!(!gate("http://127.0.0.1:3001").admits_host(&headers, None));
+    }
+
+    #[test]
+    fn an_origin_is_compared_whole() {
+        let gate = gate("http://127.0.0.1:3001");
+        let admits = |origin| gate.admits_origin(&HeaderValue::from_static(origin));
+
+        assert!(admits("http://127.0.0.1:3001") && admits("http://localhost:3001"));
+        for origin in ["https://evil.example", "null", "http://127.0.0.1:3001.evil.example", ""] {
+            assert!(!admits(origin), "{origin}");
+        }
+    }
+}

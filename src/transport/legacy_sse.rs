@@ -1,0 +1,116 @@
+//! HTTP+SSE (2024-11-05): `GET /sse` opens a session with its stream, `POST /messages?sessionId=`
+//! takes the client's messages. Answers travel on the stream, and the session ends with it.
+//!
+//! Newer clients speak every legacy version over it, so versions are negotiated as elsewhere.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use url::form_urlencoded;
+
+use super::{
+    Door, Endpoint, EventStream, Refusal, RefusalKind, body,
+    event_stream::event,
+    headers,
+};
+use crate::{
+    outlet::outlet,
+    protocol::{ClientMessage, Peek},
+    telemetry::Transport,
+};
+
+/// GET `/sse`: a session and its stream.
+pub(super) async fn open(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
+    answer_open(&request, &door).await.unwrap_or_else(|refusal| refusal.respond(&door))
+}
+
+/// POST `/messages`: one message.
+pub(super) async fn post(
+    request: HttpRequest,
+    payload: web::Payload,
+    door: web::Data<Door>,
+) -> HttpResponse {
+    let answered = answer_post(&request, payload, &door).await;
+    answered.unwrap_or_else(|refusal| refusal.respond(&door))
+}
+
+/// POST `/sse`: what a client of Streamable HTTP tries first. The 405 after authentication sends it
+/// to GET (2025-03-26, backwards compatibility).
+pub(super) async fn post_on_stream(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
+    match door.authenticate(&request, Endpoint::Sse).await {
+        Ok(_principal) => Refusal::new(RefusalKind::Method("GET")).respond(&door),
+        Err(refusal) => Refusal::from(refusal).respond(&door),
+    }
+}
+
+/// Any other method on `/sse`.
+pub(super) async fn other_on_stream(door: web::Data<Door>) -> HttpResponse {
+    Refusal::new(RefusalKind::Method("GET")).respond(&door)
+}
+
+/// Any other method on `/messages`.
+pub(super) async fn other_on_messages(door: web::Data<Door>) -> HttpResponse {
+    Refusal::new(RefusalKind::Method("POST")).respond(&door)
+}
+
+async fn answer_open(request: &HttpRequest, door: &Door) -> Result<HttpResponse, Refusal> {
+    let principal = door.authenticate(request, Endpoint::Sse).await?;
+    headers::require_event_stream(request.headers())?;
+    let (outlet, frames) = outlet(door.stream);
+    let opened = door.router.open(principal, Some(outlet)).await;
+    let session = opened.map_err(RefusalKind::from)?;
+    // Relative, so that it is right behind any proxy; clients refuse another origin.
+    let endpoint = format!("/messages?sessionId={}", session.id());
+    let preamble = Some(event("endpoint", endpoint.as_bytes()));
+    let stream =
+        EventStream::of_session(preamble, frames, door.keep_alive, door.metrics.clone());
+    Ok(stream.into_response())
+}
+
+async fn answer_post(
+    request: &HttpRequest,
+    payload: web::Payload,
+    door: &Door,
+) -> Result<HttpResponse, Refusal> {
+    let principal = door.authenticate(request, Endpoint::Sse).await?;
+    headers::require_json(request.headers())?;
+    let id = session_id(request.query_string())?;
+    let session = door.router.find(&id, &principal, Transport::Sse).map_err(RefusalKind::from)?;
+    let body = body::read(request, payload, door.body).await?;
+    let message = ClientMessage::parse(&body).map_err(RefusalKind::from)?;
+    let mut request_id = None;
+    if let ClientMessage::Request(request) = &message {
+        let peek = Peek::at(request.params.as_ref());
+        door.require_scopes(&principal, request, &peek, Endpoint::Sse)?;
+        request_id = Some(request.id.clone());
+    }
+    let taken = door.router.dispatch(&session, principal, message, None).await;
+    taken.map_err(|error| Refusal::of(request_id.as_ref(), error))?;
+    Ok(HttpResponse::Accepted().content_type("text/plain").body("Accepted"))
+}
+
+/// The one `sessionId` of a query. Named twice, in other letters or not at all, it is missing: no
+/// session is guessed.
+fn session_id(query: &str) -> Result<String, RefusalKind> {
+    let mut named =
+        form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "sessionId");
+    match (named.next(), named.next()) {
+        (Some((_, id)), None) => Ok(id.into_owned()),
+        _ => Err(RefusalKind::SessionMissing("POST to the URL that GET /sse announced")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // S07, S08
+    #[test]
+    fn a_session_is_named_once_and_exactly() {
+        assert_eq!(session_id("sessionId=a").unwrap(), "a");
+        assert_eq!(session_id("x=1&sessionId=a%2Db").unwrap(), "a-b");
+        // Decoded once only.
+        assert_eq!(session_id("sessionId=a%252Db").unwrap(), "a%2Db");
+        for query in ["", "sessionId=a&sessionId=b", "sessionid=a", "sessionId[]=a", "session_id=a"] {
+            assert!(session_id(query).is_err(), "{query}");
+        }
+    }
+}

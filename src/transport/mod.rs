@@ -1,0 +1,210 @@
+//! How messages travel: HTTP+SSE and Streamable HTTP, on one port.
+//!
+//! The top of the road. Routes check what the head of a request says, have its bearer verified, read
+//! its body, hand the message to the router (or to an exchange without a session) and write what
+//! comes back. Nothing is decided here that another room could decide: [`refusal`] maps errors,
+//! `protocol` knows versions, `router` knows whose a session is.
+
+mod body;
+mod event_stream;
+mod gate;
+mod headers;
+mod home;
+mod legacy_sse;
+mod refusal;
+mod reply;
+mod streamable;
+mod well_known;
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpRequest,
+    http::header,
+    middleware::from_fn,
+    web::{self, ServiceConfig},
+};
+
+pub use body::Config as BodyConfig;
+pub use gate::Config as GateConfig;
+
+use crate::{
+    auth::{AuthError, Principal, Verifier, bearer, judge},
+    handler::Handler,
+    metadata::{Discovery, Resources},
+    outlet,
+    protocol::{Peek, Request},
+    router::RouterHandle,
+    scope::Scopes,
+    telemetry::Metrics,
+    units::{HumanDuration, PublicUrl},
+};
+use event_stream::EventStream;
+use gate::Gate;
+use refusal::{Refusal, RefusalKind};
+
+/// Limits and rules of the public listener.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Who may send requests here.
+    pub gate: GateConfig,
+    /// Limits on a request's body.
+    pub body: BodyConfig,
+    /// Bounds of each stream's queue.
+    pub stream: outlet::Config,
+    /// Silence after which a stream gets a comment. Above zero; default 15 s, below the idle limits
+    /// of the usual proxies.
+    pub keep_alive: HumanDuration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            gate: GateConfig::default(),
+            body: BodyConfig::default(),
+            stream: outlet::Config::default(),
+            keep_alive: HumanDuration::from_secs(15),
+        }
+    }
+}
+
+/// What the routes need of the rest of the house.
+#[derive(Debug)]
+pub struct Rooms {
+    /// The origin clients reach this server by.
+    pub public_url: PublicUrl,
+    /// Who is calling.
+    pub verifier: Verifier,
+    /// What a caller needs for any request at all.
+    pub required_scopes: Scopes,
+    /// What a challenge asks for.
+    pub advertised_scopes: Scopes,
+    /// What we are known as, and for whom tokens must be issued.
+    pub resources: Resources,
+    /// What is known of the authorization server.
+    pub discovery: Discovery,
+    /// Whose session a message is for.
+    pub router: RouterHandle,
+    /// What can be asked for.
+    pub handler: Handler,
+    /// What happened.
+    pub metrics: Metrics,
+}
+
+/// State of all routes.
+#[derive(Debug)]
+pub struct Door {
+    gate: Gate,
+    body: BodyConfig,
+    stream: outlet::Config,
+    keep_alive: Duration,
+    rooms: Rooms,
+}
+
+/// Where a request came in; decides which metadata its challenge names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    Mcp,
+    Sse,
+}
+
+impl Endpoint {
+    const fn metadata_path(self) -> &'static str {
+        match self {
+            Self::Mcp => "/.well-known/oauth-protected-resource/mcp",
+            Self::Sse => "/.well-known/oauth-protected-resource/sse",
+        }
+    }
+}
+
+impl std::ops::Deref for Door {
+    type Target = Rooms;
+
+    fn deref(&self) -> &Rooms {
+        &self.rooms
+    }
+}
+
+impl Door {
+    /// Prepares the routes' state.
+    #[must_use]
+    pub fn new(config: &Config, rooms: Rooms) -> Self {
+        Self {
+            gate: Gate::new(&config.gate, &rooms.public_url),
+            body: config.body,
+            stream: config.stream,
+            keep_alive: config.keep_alive.get(),
+            rooms,
+        }
+    }
+
+    /// Who calls, judged for this server. Looks at headers only.
+    async fn authenticate(
+        &self,
+        request: &HttpRequest,
+        endpoint: Endpoint,
+    ) -> Result<Principal, RefusalKind> {
+        let refuse = |error: AuthError| RefusalKind::Auth(error, endpoint.metadata_path());
+        let authorization = request.headers().get_all(header::AUTHORIZATION);
+        let token = bearer(authorization.map(header::HeaderValue::as_bytes)).map_err(refuse)?;
+        let principal = self.verifier.verify(&token).await.map_err(refuse)?;
+        judge(&principal, self.resources.audiences(), &self.required_scopes).map_err(refuse)?;
+        Ok(principal)
+    }
+
+    /// Whether the caller was granted what this very request needs.
+    fn require_scopes(
+        &self,
+        principal: &Principal,
+        request: &Request,
+        peek: &Peek,
+        endpoint: Endpoint,
+    ) -> Result<(), Refusal> {
+        let name = peek.name.as_ref().and_then(serde_json::Value::as_str);
+        let needed = self.handler.needed_scopes(&request.method, name);
+        if principal.scopes().covers(&needed) {
+            return Ok(());
+        }
+        let error = AuthError::InsufficientScope { needed };
+        Err(Refusal::of(Some(&request.id), RefusalKind::Auth(error, endpoint.metadata_path())))
+    }
+}
+
+/// Adds every public route. `door` is shared by all workers.
+pub fn routes(config: &mut ServiceConfig, door: web::Data<Door>) {
+    config
+        .app_data(door)
+        .service(
+            web::resource("/mcp")
+                .route(web::post().to(streamable::post))
+                .route(web::get().to(streamable::get))
+                .route(web::delete().to(streamable::delete))
+                .default_service(web::to(streamable::other)),
+        )
+        .service(
+            web::resource("/sse")
+                .route(web::get().to(legacy_sse::open))
+                .route(web::post().to(legacy_sse::post_on_stream))
+                .default_service(web::to(legacy_sse::other_on_stream)),
+        )
+        .service(
+            web::resource("/messages")
+                .route(web::post().to(legacy_sse::post))
+                .default_service(web::to(legacy_sse::other_on_messages)),
+        )
+        .configure(well_known::routes)
+        .configure(home::routes)
+        .default_service(web::to(not_found));
+}
+
+async fn not_found(door: web::Data<Door>) -> actix_web::HttpResponse {
+    Refusal::new(RefusalKind::NotFound).respond(&door)
+}
+
+/// The outermost middleware: wraps an `App` whose routes are [`routes`].
+pub fn gate() -> impl actix_web::dev::Transform<
+    actix_web::dev::Service,
+    actix_web::dev::ServiceRequest,
+> {
+    from_fn(gate::guard)
+}

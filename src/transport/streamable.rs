@@ -1,0 +1,241 @@
+//! Streamable HTTP: POST, GET and DELETE on `/mcp`.
+//!
+//! With sessions from 2025-03-26 to 2025-11-25, and without from 2026-07-28 on. The order is the
+//! road's: token, headers, body, era, session. A stranger never makes us read a body.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{HeaderName, HeaderValue},
+    },
+    web,
+};
+use bytes::Bytes;
+
+use super::{
+    Door, Endpoint, Refusal, RefusalKind, body,
+    headers::{self, PROTOCOL_VERSION, SESSION_ID},
+    reply::reply,
+};
+use crate::{
+    auth::Principal,
+    outlet::outlet,
+    protocol::{
+        ClientMessage, InitializeParams, Method, Peek, ProtocolVersion, Request, RpcError,
+        read_params,
+    },
+    session::{SessionRef, exchange},
+    telemetry::Transport,
+};
+
+const ALLOWED: &str = "GET, POST, DELETE";
+
+/// POST: one message.
+pub(super) async fn post(
+    request: HttpRequest,
+    payload: web::Payload,
+    door: web::Data<Door>,
+) -> HttpResponse {
+    let answered = answer_post(&request, payload, &door).await;
+    answered.unwrap_or_else(|refusal| refusal.respond(&door))
+}
+
+/// GET: the stream for what the server says unasked.
+pub(super) async fn get(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
+    let answered = answer_get(&request, &door).await;
+    answered.unwrap_or_else(|refusal| refusal.respond(&door))
+}
+
+/// DELETE: ends the session.
+pub(super) async fn delete(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
+    let answered = answer_delete(&request, &door).await;
+    answered.unwrap_or_else(|refusal| refusal.respond(&door))
+}
+
+/// Any other method.
+pub(super) async fn other(door: web::Data<Door>) -> HttpResponse {
+    Refusal::new(RefusalKind::Method(ALLOWED)).respond(&door)
+}
+
+async fn answer_post(
+    request: &HttpRequest,
+    payload: web::Payload,
+    door: &Door,
+) -> Result<HttpResponse, Refusal> {
+    let principal = door.authenticate(request, Endpoint::Mcp).await?;
+    headers::require_json(request.headers())?;
+    headers::require_both_forms(request.headers())?;
+    let body = body::read(request, payload, door.body).await?;
+    let message = ClientMessage::parse(&body).map_err(RefusalKind::from)?;
+
+    let peek = Peek::at(params_of(&message));
+    match era(request, &peek, &message)? {
+        ProtocolVersion::V2026_07_28 => answer_modern(request, door, principal, message, peek).await,
+        _legacy => answer_legacy(request, door, principal, message, &peek).await,
+    }
+}
+
+/// Which era a request belongs to: the modern one names itself in the body, or at least the header.
+fn era(
+    request: &HttpRequest,
+    peek: &Peek,
+    message: &ClientMessage,
+) -> Result<ProtocolVersion, Refusal> {
+    if peek.is_modern() {
+        return Ok(ProtocolVersion::V2026_07_28);
+    }
+    let Some(header) = request.headers().get(PROTOCOL_VERSION) else {
+        return Ok(ProtocolVersion::WITHOUT_HEADER);
+    };
+    let header = header.to_str().unwrap_or_default().trim();
+    header.parse().map_err(|_unsupported| {
+        Refusal::of(id_of(message), RefusalKind::Version(header.to_owned()))
+    })
+}
+
+async fn answer_modern(
+    http: &HttpRequest,
+    door: &Door,
+    principal: Principal,
+    message: ClientMessage,
+    peek: Peek,
+) -> Result<HttpResponse, Refusal> {
+    let ClientMessage::Request(request) = message else {
+        // A notification needs no session to be ignored in.
+        return Ok(HttpResponse::Accepted().finish());
+    };
+    let refuse = |status, error| {
+        Refusal::of(Some(&request.id), RefusalKind::Protocol(status, error))
+    };
+    let bad_request = |error| refuse(StatusCode::BAD_REQUEST, error);
+    headers::compare_modern(http.headers(), &request.method, &peek).map_err(bad_request)?;
+    door.require_scopes(&principal, &request, &peek, Endpoint::Mcp)?;
+    let meta = peek.into_meta().map_err(bad_request)?;
+    if !door.handler.serves(&request.method, meta.version) {
+        let error = RpcError::method_not_found(&request.method);
+        return Err(refuse(StatusCode::NOT_FOUND, error));
+    }
+
+    let (outlet, frames) = outlet(door.stream);
+    let call = exchange(door.handler.clone(), principal, meta.version, request, outlet);
+    actix_web::rt::spawn(call);
+    Ok(reply(door, frames, None).await)
+}
+
+async fn answer_legacy(
+    http: &HttpRequest,
+    door: &Door,
+    principal: Principal,
+    message: ClientMessage,
+    peek: &Peek,
+) -> Result<HttpResponse, Refusal> {
+    if let ClientMessage::Request(request) = &message {
+        if request.method == Method::Initialize {
+            return initialize(http, door, principal, message).await;
+        }
+        door.require_scopes(&principal, request, peek, Endpoint::Mcp)?;
+    }
+    let id = id_of(&message).cloned();
+    let refuse = |kind: RefusalKind| Refusal::of(id.as_ref(), kind);
+    let session = find(http, door, &principal).map_err(refuse)?;
+    let wants_answer = matches!(message, ClientMessage::Request(_));
+    if !wants_answer {
+        let told = door.router.dispatch(&session, principal, message, None).await;
+        told.map_err(|error| refuse(error.into()))?;
+        return Ok(HttpResponse::Accepted().finish());
+    }
+    let (outlet, frames) = outlet(door.stream);
+    let asked = door.router.dispatch(&session, principal, message, Some(outlet)).await;
+    asked.map_err(|error| refuse(error.into()))?;
+    Ok(reply(door, frames, None).await)
+}
+
+/// Opens a session under an id of ours, whatever id the client brought (no fixation).
+async fn initialize(
+    http: &HttpRequest,
+    door: &Door,
+    principal: Principal,
+    message: ClientMessage,
+) -> Result<HttpResponse, Refusal> {
+    let id = id_of(&message).cloned();
+    let refuse = |kind: RefusalKind| Refusal::of(id.as_ref(), kind);
+    if find(http, door, &principal).is_ok() {
+        return Err(refuse(RefusalKind::InitializedAlready));
+    }
+    // Read here too, so that a request that can't succeed opens no session.
+    read_params::<InitializeParams>(params_of(&message))
+        .map_err(|error| refuse(RefusalKind::Protocol(StatusCode::BAD_REQUEST, error)))?;
+
+    let opened = door.router.open(principal.clone(), None).await;
+    let session = opened.map_err(|error| refuse(error.into()))?;
+    let (outlet, frames) = outlet(door.stream);
+    let asked = door.router.dispatch(&session, principal, message, Some(outlet)).await;
+    asked.map_err(|error| refuse(error.into()))?;
+    Ok(reply(door, frames, session_header(&session)).await)
+}
+
+async fn answer_get(request: &HttpRequest, door: &Door) -> Result<HttpResponse, Refusal> {
+    let principal = door.authenticate(request, Endpoint::Mcp).await?;
+    refuse_modern(request)?;
+    headers::require_event_stream(request.headers())?;
+    let session = find(request, door, &principal)?;
+    let (outlet, frames) = outlet(door.stream);
+    let opened = door.router.open_stream(&session, &principal, outlet).await;
+    opened.map_err(RefusalKind::from)?;
+    // A first comment, so that the client's fetch returns before the first event.
+    let preamble = Some(Bytes::from_static(b": stream open\n\n"));
+    let stream =
+        super::EventStream::of_session(preamble, frames, door.keep_alive, door.metrics.clone());
+    Ok(stream.into_response())
+}
+
+async fn answer_delete(request: &HttpRequest, door: &Door) -> Result<HttpResponse, Refusal> {
+    let principal = door.authenticate(request, Endpoint::Mcp).await?;
+    refuse_modern(request)?;
+    let session = find(request, door, &principal)?;
+    door.router.close(&session).await;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// From 2026-07-28 on there is nothing to GET or DELETE; before, the header has to name a version.
+fn refuse_modern(request: &HttpRequest) -> Result<(), RefusalKind> {
+    let Some(header) = request.headers().get(PROTOCOL_VERSION) else { return Ok(()) };
+    let header = header.to_str().unwrap_or_default().trim();
+    match header.parse::<ProtocolVersion>() {
+        Ok(version) if version.is_modern() => Err(RefusalKind::Method("POST")),
+        Ok(_legacy) => Ok(()),
+        Err(_unsupported) => Err(RefusalKind::Version(header.to_owned())),
+    }
+}
+
+fn find(
+    request: &HttpRequest,
+    door: &Door,
+    principal: &Principal,
+) -> Result<SessionRef, RefusalKind> {
+    let id = headers::single(request.headers(), SESSION_ID).ok_or(RefusalKind::SessionMissing(
+        "send initialize first, then its Mcp-Session-Id header with every request",
+    ))?;
+    Ok(door.router.find(id, principal, Transport::Streamable)?)
+}
+
+fn session_header(session: &SessionRef) -> Option<(HeaderName, HeaderValue)> {
+    let value = HeaderValue::from_str(&session.id().to_string()).ok()?;
+    Some((HeaderName::from_static(SESSION_ID), value))
+}
+
+fn params_of(message: &ClientMessage) -> Option<&crate::protocol::Raw> {
+    match message {
+        ClientMessage::Request(Request { params, .. }) => params.as_ref(),
+        ClientMessage::Notification(notification) => notification.params.as_ref(),
+        ClientMessage::Response(_) => None,
+    }
+}
+
+fn id_of(message: &ClientMessage) -> Option<&crate::protocol::RequestId> {
+    match message {
+        ClientMessage::Request(request) => Some(&request.id),
+        ClientMessage::Notification(_) | ClientMessage::Response(_) => None,
+    }
+}
