@@ -1,0 +1,247 @@
+//! Fetches and keeps the authorization server's metadata.
+//!
+//! [`Discovery`] is a cheap handle on the last good copy. Whoever owns the issuer, `auth`'s actor,
+//! runs [`Discovery::keep_fresh`]; everybody else reads [`Discovery::current`]. With the issuer down
+//! at start it tries again, at most [`DiscoveryConfig::retry_max`] apart; with the issuer down later,
+//! or suddenly publishing something unfit, the last good copy stays.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use reqwest::StatusCode;
+use tokio::{sync::watch, time::sleep};
+use tracing::{info, warn};
+
+use super::{AuthorizationServer, Issuer, MetadataError};
+use crate::{
+    fetch::{FetchError, Fetcher},
+    units::HumanDuration,
+};
+
+/// When the metadata is fetched.
+#[derive(Debug, Clone)]
+pub struct DiscoveryConfig {
+    /// How long a copy is used before it is fetched again. Above zero; default 10 min.
+    pub refresh_every: HumanDuration,
+    /// First pause after a failure; doubled each time. Above zero; default 250 ms.
+    pub retry_first: HumanDuration,
+    /// Longest pause after a failure. Default 2 s, so that a return is noticed within 5 s.
+    pub retry_max: HumanDuration,
+}
+
+impl Default for DiscoveryConfig {
+    fn default() -> Self {
+        Self {
+            refresh_every: HumanDuration::from_secs(600),
+            retry_first: HumanDuration::new(Duration::from_millis(250)),
+            retry_max: HumanDuration::from_secs(2),
+        }
+    }
+}
+
+/// Why there is no fresh metadata.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoveryError {
+    /// No answer, or none to be read.
+    #[error("could not fetch the authorization server's metadata")]
+    Fetch(#[source] FetchError),
+    /// An answer that is unfit.
+    #[error("the authorization server's metadata is refused")]
+    Refused(#[source] MetadataError),
+}
+
+/// A handle on one issuer's metadata. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Discovery {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    issuer: Issuer,
+    fetcher: Fetcher,
+    config: DiscoveryConfig,
+    state: watch::Sender<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    current: Option<Arc<AuthorizationServer>>,
+    /// The last failure as text; nothing since the last success.
+    failure: Option<String>,
+    /// Which well-known form answered last; tried first next time.
+    found_at: Option<String>,
+    /// Whether any attempt has ended.
+    tried: bool,
+}
+
+impl Discovery {
+    /// A handle that knows nothing yet: [`Discovery::keep_fresh`] has to run.
+    #[must_use]
+    pub fn new(issuer: Issuer, config: DiscoveryConfig, fetcher: Fetcher) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                issuer,
+                fetcher,
+                config,
+                state: watch::Sender::new(State::default()),
+            }),
+        }
+    }
+
+    /// Whose metadata this is.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.inner.issuer
+    }
+
+    /// The last good copy.
+    #[must_use]
+    pub fn current(&self) -> Option<Arc<AuthorizationServer>> {
+        self.inner.state.borrow().current.clone()
+    }
+
+    /// Why the last attempt failed, if it did: a sentence for operators.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.inner.state.borrow().failure.clone()
+    }
+
+    /// The last good copy, waiting for the first attempt to end if none has yet.
+    ///
+    /// The caller sets the deadline. `None` says that the issuer could not be asked.
+    pub async fn settled(&self) -> Option<Arc<AuthorizationServer>> {
+        let mut state = self.inner.state.subscribe();
+        // The sender lives in `self`, so waiting can't fail.
+        state
+            .wait_for(|state| state.tried)
+            .await
+            .ok()
+            .and_then(|state| state.current.clone())
+    }
+
+    /// Fetches now and keeps the result. The last good copy outlives a failure.
+    ///
+    /// # Errors
+    /// See [`DiscoveryError`].
+    pub async fn refresh(&self) -> Result<Arc<AuthorizationServer>, DiscoveryError> {
+        match self.fetch().await {
+            Ok((url, server)) => {
+                let server = Arc::new(server);
+                self.inner.state.send_modify(|state| {
+                    state.tried = true;
+                    state.failure = None;
+                    state.found_at = Some(url);
+                    state.current = Some(Arc::clone(&server));
+                });
+                Ok(server)
+            }
+            Err(error) => {
+                self.inner.state.send_modify(|state| {
+                    state.tried = true;
+                    state.failure = Some(sentence(&error));
+                });
+                Err(error)
+            }
+        }
+    }
+
+    /// Fetches now, and again and again; never ends.
+    pub async fn keep_fresh(&self) {
+        let config = &self.inner.config;
+        let mut pause = config.retry_first.get();
+        loop {
+            let failure_before = self.failure();
+            match self.refresh().await {
+                Ok(server) => {
+                    if failure_before.is_some() {
+                        info!(issuer = %server.issuer(), "authorization server metadata is back");
+                    }
+                    pause = config.retry_first.get();
+                    sleep(config.refresh_every.get()).await;
+                }
+                Err(error) => {
+                    // Once for each kind of trouble: an outage must not fill the log.
+                    if failure_before.as_deref() != Some(&*sentence(&error)) {
+                        warn!(issuer = %self.inner.issuer, error = &error as &dyn Error, "no authorization server metadata");
+                    }
+                    sleep(pause).await;
+                    pause = (pause * 2).min(config.retry_max.get());
+                }
+            }
+        }
+    }
+
+    async fn fetch(&self) -> Result<(String, AuthorizationServer), DiscoveryError> {
+        let mut urls = self.inner.issuer.well_known_urls();
+        if let Some(known) = &self.inner.state.borrow().found_at {
+            urls.sort_by_key(|url| url != known);
+        }
+        let mut worst = None;
+        for url in urls {
+            let error = match self.fetch_from(&url).await {
+                Ok(server) => return Ok((url, server)),
+                Err(error) => error,
+            };
+            let unreachable = error.is_unreachable();
+            if worst.as_ref().is_none_or(|worst| error.tells_more_than(worst)) {
+                worst = Some(error);
+            }
+            if unreachable {
+                // The other forms are on the same host.
+                break;
+            }
+        }
+        // An issuer has at least two well-known forms, so something went wrong at least once.
+        Err(worst.unwrap_or(DiscoveryError::Fetch(FetchError::Status {
+            status: StatusCode::NOT_FOUND,
+            retry_after: None,
+        })))
+    }
+
+    async fn fetch_from(&self, url: &str) -> Result<AuthorizationServer, DiscoveryError> {
+        let fetcher = &self.inner.fetcher;
+        let answer = fetcher
+            .send(fetcher.get(url))
+            .await
+            .map_err(DiscoveryError::Fetch)?;
+        if answer.status != StatusCode::OK {
+            return Err(DiscoveryError::Fetch(FetchError::Status {
+                status: answer.status,
+                retry_after: answer.retry_after,
+            }));
+        }
+        AuthorizationServer::parse(&self.inner.issuer, answer.body).map_err(DiscoveryError::Refused)
+    }
+}
+
+impl DiscoveryError {
+    fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::Fetch(FetchError::Unreachable { .. } | FetchError::Deadline(_))
+        )
+    }
+
+    /// Of several forms tried, the operator wants to hear of the one that exists and is wrong.
+    fn tells_more_than(&self, other: &Self) -> bool {
+        let weight = |error: &Self| match error {
+            Self::Refused(MetadataError::OtherIssuer { .. } | MetadataError::BadEndpoint { .. }) => 3,
+            Self::Fetch(FetchError::Status { status, .. }) if *status == StatusCode::NOT_FOUND => 0,
+            Self::Refused(MetadataError::NotAnObject(_)) => 1,
+            Self::Fetch(_) => 2,
+        };
+        weight(self) > weight(other)
+    }
+}
+
+/// The error and its causes in one line.
+fn sentence(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
