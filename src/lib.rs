@@ -6,17 +6,23 @@
 //! auth, router, session, handler; replies leave by the [`outlet`] that came with the request.
 
 pub mod auth;
+pub mod config;
 pub mod fetch;
 pub mod handler;
 pub mod metadata;
 pub mod outlet;
+pub mod page;
 pub mod protocol;
 pub mod router;
 pub mod scope;
 pub mod secret;
+pub mod server;
 pub mod session;
+pub mod setups;
+pub mod shutdown;
 pub mod telemetry;
 pub mod time;
+pub mod transport;
 pub mod units;
 
 #[cfg(feature = "dev-idp")]
@@ -24,3 +30,5 @@ pub mod idp;
 
 #[cfg(feature = "cli")]
 pub mod agent;
+#[cfg(feature = "cli")]
+pub mod cli;

@@ -1,3 +1,10 @@
-//! The `usher` binary.
+//! The `usher` binary: the command line, and an allocator that gives memory back.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    mcp_usher::cli::run()
+}

@@ -101,6 +101,16 @@ impl Handler {
         tool.map_or_else(Scopes::none, |tool| tool.needed_scopes().clone())
     }
 
+    /// Whether a method exists in a protocol version.
+    #[must_use]
+    pub fn serves(&self, method: &Method, version: ProtocolVersion) -> bool {
+        match method {
+            Method::ToolsList | Method::ToolsCall => true,
+            Method::ServerDiscover => version.is_modern(),
+            _ => false,
+        }
+    }
+
     /// Answers one request, fitted to the context's protocol version.
     ///
     /// # Errors
@@ -113,7 +123,8 @@ impl Handler {
     ) -> Result<Value, RpcError> {
         let version = context.protocol_version();
         let (result, hint) = match method {
-            Method::ServerDiscover if version.is_modern() => {
+            _ if !self.serves(method, version) => return Err(RpcError::method_not_found(method)),
+            Method::ServerDiscover => {
                 (json!(self.0.info.discover_result()), list_hint())
             }
             Method::ToolsList => (self.list_tools(version), list_hint()),

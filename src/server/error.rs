@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use crate::fetch::FetchError;
+use crate::{config::Problem, fetch::FetchError};
 
 /// The server did not start; nothing of it runs.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum ServerError {
     /// It listens on every address, so nobody can tell which one clients use.
     #[error("server.public_url is needed where server.listen is every address")]
     NoPublicUrl,
+    /// The authorization server is not named, or only half.
+    #[error("{} {}", .0.source, .0.text)]
+    Issuer(Problem),
     /// The HTTP client could not be set up.
     #[error("could not set up the HTTP client")]
     Fetcher(#[source] FetchError),

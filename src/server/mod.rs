@@ -12,11 +12,11 @@ use actix_web::{dev::ServerHandle, web::Data};
 pub use error::ServerError;
 
 use crate::{
-    auth::Verifier,
-    config::Config,
+    auth::{Audiences, Verifier},
+    config::{self, Config},
     fetch::Fetcher,
     handler::{Handler, Tool, whoami},
-    metadata::{Discovery, Issuer, ProtectedResources},
+    metadata::{Issuer, ProtectedResources, ResourceConfig},
     protocol::{Implementation, ServerInfo},
     router::RouterHandle,
     shutdown::Signals,
@@ -51,6 +51,7 @@ pub struct BoundServer {
 #[derive(Debug)]
 pub struct Running {
     public_url: PublicUrl,
+    issuer: Issuer,
     admin: SocketAddr,
     router: RouterHandle,
     verifier: Verifier,
@@ -136,11 +137,6 @@ impl BoundServer {
         &self.public_url
     }
 
-    /// Names the authorization server, where that is known only now.
-    pub fn set_issuer(&mut self, issuer: impl FnOnce(&mut crate::auth::Config)) {
-        issuer(&mut self.server.config.auth);
-    }
-
     /// Starts every room. Needs an actix system.
     ///
     /// # Errors
@@ -151,13 +147,17 @@ impl BoundServer {
         let metrics = Metrics::new();
         let fetcher = Fetcher::new(config.fetch.clone()).map_err(ServerError::Fetcher)?;
 
-        let issuer: Issuer = config.auth.issuer.url.clone();
-        let resources = ProtectedResources::new(&config.resource, &public_url, &issuer);
-        let verifier = Verifier::start(config.auth.clone(), fetcher, clock.clone());
+        let auth = config.issuer.to_auth().map_err(ServerError::Issuer)?;
+        let issuer = auth.issuer.issuer.clone();
+        let resources = resources(&config.resource, &public_url, &issuer);
+        let audiences = audiences(&config, &resources);
+        let verifier = Verifier::start(auth, fetcher, clock.clone());
         metrics.register_collector(Box::new(verifier.collector()));
         let handler = Handler::new(config.handler, info, tools, metrics.clone());
+        let mut router_config = config.router;
+        router_config.session.token_leeway = config.issuer.leeway;
         let router =
-            RouterHandle::start(config.router, handler.clone(), metrics.clone(), clock);
+            RouterHandle::start(router_config, handler.clone(), metrics.clone(), clock);
 
         let watched = verifier.clone();
         let checks = vec![Check::new("the authorization server's metadata and keys", move || {
@@ -170,6 +170,7 @@ impl BoundServer {
             required_scopes: config.resource.required_scopes.clone(),
             advertised_scopes: config.resource.scopes.clone(),
             resources,
+            audiences,
             router: router.clone(),
             handler,
             health: health.clone(),
@@ -190,6 +191,7 @@ impl BoundServer {
         tracing::info!(url = %public_url, admin = %admin_address, issuer = issuer.as_str(), "usher is listening");
         Ok(Running {
             public_url,
+            issuer,
             admin: admin_address,
             router,
             verifier,
@@ -202,11 +204,38 @@ impl BoundServer {
     }
 }
 
+/// Our own documents, one for each form of the well-known path.
+fn resources(
+    config: &config::ResourceConfig,
+    public_url: &PublicUrl,
+    issuer: &Issuer,
+) -> ProtectedResources {
+    let mut ours = ResourceConfig::new(public_url.clone(), issuer.as_str());
+    ours.resource.clone_from(&config.url);
+    ours.name.clone_from(&config.name);
+    ours.scopes.clone_from(&config.scopes);
+    ProtectedResources::new(ours)
+}
+
+/// For whom a token must be issued to be taken here, whichever endpoint it comes in at: a client of
+/// `/sse` posts to `/messages` with the token it got for `/sse`.
+fn audiences(config: &Config, resources: &ProtectedResources) -> Audiences {
+    let configured = config.resource.audiences.iter().cloned();
+    Audiences::new(resources.audiences().into_iter().chain(configured))
+        .or_none_by_introspection(config.issuer.introspection_without_audience)
+}
+
 impl Running {
     /// The origin clients reach it by.
     #[must_use]
     pub fn url(&self) -> &PublicUrl {
         &self.public_url
+    }
+
+    /// Who signs users in.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.issuer.as_str()
     }
 
     /// The address of the admin listener.

@@ -99,8 +99,11 @@ fn host_name(authority: &str) -> &str {
     }
 }
 
-/// The middleware.
-pub(super) async fn guard(
+/// The outermost middleware of an `App` whose routes are [`routes`](super::routes).
+///
+/// # Errors
+/// Those of the service behind it.
+pub async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {

@@ -21,22 +21,21 @@ use std::time::Duration;
 use actix_web::{
     HttpRequest,
     http::header,
-    middleware::from_fn,
     web::{self, ServiceConfig},
 };
 
 pub use body::Config as BodyConfig;
-pub use gate::Config as GateConfig;
+pub use gate::{Config as GateConfig, guard};
 
 use crate::{
-    auth::{AuthError, Principal, Verifier, bearer, judge},
+    auth::{Audiences, AuthError, Principal, Verifier, bearer, judge},
     handler::Handler,
-    metadata::{Discovery, Resources},
+    metadata::ProtectedResources,
     outlet,
     protocol::{Peek, Request},
     router::RouterHandle,
     scope::Scopes,
-    telemetry::Metrics,
+    telemetry::{Health, Metrics},
     units::{HumanDuration, PublicUrl},
 };
 use event_stream::EventStream;
@@ -79,14 +78,16 @@ pub struct Rooms {
     pub required_scopes: Scopes,
     /// What a challenge asks for.
     pub advertised_scopes: Scopes,
-    /// What we are known as, and for whom tokens must be issued.
-    pub resources: Resources,
-    /// What is known of the authorization server.
-    pub discovery: Discovery,
+    /// What we are known as.
+    pub resources: ProtectedResources,
+    /// For whom tokens must be issued.
+    pub audiences: Audiences,
     /// Whose session a message is for.
     pub router: RouterHandle,
     /// What can be asked for.
     pub handler: Handler,
+    /// Whether all is well.
+    pub health: Health,
     /// What happened.
     pub metrics: Metrics,
 }
@@ -109,10 +110,10 @@ enum Endpoint {
 }
 
 impl Endpoint {
-    const fn metadata_path(self) -> &'static str {
+    const fn path(self) -> &'static str {
         match self {
-            Self::Mcp => "/.well-known/oauth-protected-resource/mcp",
-            Self::Sse => "/.well-known/oauth-protected-resource/sse",
+            Self::Mcp => "/mcp",
+            Self::Sse => "/sse",
         }
     }
 }
@@ -144,11 +145,11 @@ impl Door {
         request: &HttpRequest,
         endpoint: Endpoint,
     ) -> Result<Principal, RefusalKind> {
-        let refuse = |error: AuthError| RefusalKind::Auth(error, endpoint.metadata_path());
+        let refuse = |error: AuthError| RefusalKind::Auth(error, endpoint.path());
         let authorization = request.headers().get_all(header::AUTHORIZATION);
         let token = bearer(authorization.map(header::HeaderValue::as_bytes)).map_err(refuse)?;
         let principal = self.verifier.verify(&token).await.map_err(refuse)?;
-        judge(&principal, self.resources.audiences(), &self.required_scopes).map_err(refuse)?;
+        judge(&principal, &self.audiences, &self.required_scopes).map_err(refuse)?;
         Ok(principal)
     }
 
@@ -166,7 +167,7 @@ impl Door {
             return Ok(());
         }
         let error = AuthError::InsufficientScope { needed };
-        Err(Refusal::of(Some(&request.id), RefusalKind::Auth(error, endpoint.metadata_path())))
+        Err(Refusal::of(Some(&request.id), RefusalKind::Auth(error, endpoint.path())))
     }
 }
 
@@ -201,10 +202,3 @@ async fn not_found(door: web::Data<Door>) -> actix_web::HttpResponse {
     Refusal::new(RefusalKind::NotFound).respond(&door)
 }
 
-/// The outermost middleware: wraps an `App` whose routes are [`routes`].
-pub fn gate() -> impl actix_web::dev::Transform<
-    actix_web::dev::Service,
-    actix_web::dev::ServiceRequest,
-> {
-    from_fn(gate::guard)
-}

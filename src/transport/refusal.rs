@@ -36,7 +36,7 @@ pub(super) enum RefusalKind {
     Host,
     /// The page behind the request may not call this server.
     Origin,
-    /// Who calls could not be verified, or may not do this. With the challenge's metadata path.
+    /// Who calls could not be verified, or may not do this, at the endpoint of this path.
     Auth(AuthError, &'static str),
     /// The endpoint has no such method; these it has.
     Method(&'static str),
@@ -199,12 +199,13 @@ impl RefusalKind {
 
     fn add_headers(&self, response: &mut HttpResponseBuilder, door: &Door) {
         match self {
-            Self::Auth(error, metadata_path) => {
-                if let AuthError::Unavailable { retry_after } = error {
-                    response.insert_header((header::RETRY_AFTER, seconds(*retry_after)));
-                } else {
-                    let metadata = door.public_url.join(metadata_path);
-                    let challenge = Challenge::new(error, &metadata, &door.advertised_scopes);
+            Self::Auth(AuthError::Unavailable { retry_after }, _) => {
+                response.insert_header((header::RETRY_AFTER, seconds(*retry_after)));
+            }
+            Self::Auth(error, endpoint) => {
+                let metadata = door.resources.metadata_url(endpoint);
+                let challenge = Challenge::new(error, &metadata, &door.advertised_scopes);
+                if let Some(challenge) = challenge {
                     response.insert_header((header::WWW_AUTHENTICATE, challenge.to_string()));
                 }
             }
@@ -233,7 +234,7 @@ impl RefusalKind {
         match self {
             Self::Host => "host",
             Self::Origin => "origin",
-            Self::Auth(error, _) => error.label(),
+            Self::Auth(error, _) => auth_label(error),
             Self::Method(_) => "method_not_allowed",
             Self::NotJson => "not_json",
             Self::NotAcceptable(_) => "not_acceptable",
@@ -257,6 +258,17 @@ impl RefusalKind {
             },
             Self::NotFound => "not_found",
         }
+    }
+}
+
+/// A refused token is counted by what is wrong with it.
+fn auth_label(error: &AuthError) -> &'static str {
+    match error {
+        AuthError::Missing => "token_missing",
+        AuthError::Malformed(_) => "token_malformed",
+        AuthError::Refused(reason) => reason.code(),
+        AuthError::InsufficientScope { .. } => "insufficient_scope",
+        AuthError::Unavailable { .. } => "verifier_unavailable",
     }
 }
 

@@ -1,0 +1,77 @@
+//! The `usher` command line: flags in, exit code out. Nothing here that a library user would need.
+
+mod agent;
+mod browser;
+mod completions;
+mod config;
+#[cfg(feature = "dev-idp")]
+mod dev;
+mod logs;
+mod output;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Lets third-party AI agents into your MCP server.
+#[derive(Debug, Parser)]
+#[command(
+    name = "usher",
+    version,
+    about = "Lets third-party AI agents into your MCP server",
+    long_about = "Lets third-party AI agents into your MCP server: checks who is there with OpenID \
+                  Connect, keeps each client's session, and hands every call to the right place.",
+    after_help = "Examples:\n  \
+        usher dev                                   a server to try, with its own sign-in\n  \
+        usher serve --issuer https://acme.logto.app/oidc\n  \
+        usher agent http://127.0.0.1:3001/mcp       sign in and call whoami\n  \
+        usher config --keys                         every setting, its unit and default",
+    max_term_width = 100,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a server to try, with an OpenID provider of its own (this machine only)
+    #[cfg(feature = "dev-idp")]
+    Dev(dev::Arguments),
+    /// Start a server behind an authorization server of your choice
+    Serve(serve::Arguments),
+    /// Be a third-party agent: sign in at a server and call a tool
+    Agent(agent::Arguments),
+    /// Show the settings in force, or all there are
+    Config(config::Arguments),
+    /// Write a completion script for a shell
+    Completions(completions::Arguments),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let command = Cli::parse().command;
+    let system = actix_web::rt::System::new();
+    let done = system.block_on(async {
+        match command {
+            #[cfg(feature = "dev-idp")]
+            Command::Dev(arguments) => dev::run(arguments).await,
+            Command::Serve(arguments) => serve::run(arguments).await,
+            Command::Agent(arguments) => agent::run(arguments).await,
+            Command::Config(arguments) => config::run(&arguments),
+            Command::Completions(arguments) => completions::run(&arguments),
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What the user reads: results on standard output, everything else on standard error.
+//!
+//! A reader that has gone away (`usher … | head`) is no error.
+
+use std::io::{self, Write};
+
+/// One line of result.
+pub(super) fn line(text: &str) {
+    tolerate(writeln!(io::stdout().lock(), "{text}"));
+}
+
+/// One line of progress.
+pub(super) fn progress(text: &str) {
+    tolerate(writeln!(io::stderr().lock(), "{text}"));
+}
+
+/// What went wrong, with every cause on a line of its own.
+pub(super) fn error(error: &anyhow::Error) {
+    let mut text = format!("usher: {error}");
+    for cause in error.chain().skip(1) {
+        text.push_str("\n  because: ");
+        text.push_str(&cause.to_string());
+    }
+    progress(&text);
+}
+
+fn tolerate(written: io::Result<()>) {
+    // Nobody is left to be told.
+    let _reader_gone = written;
+}

@@ -1,0 +1,64 @@
+//! Flags that say where settings come from, shared by every command that starts a server.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Args;
+
+use crate::{
+    config::{Config, ConfigError, LogFormat, Sources},
+    units::PublicUrl,
+};
+
+/// File, environment and flags; the later wins.
+#[derive(Debug, Args)]
+pub(super) struct Settings {
+    /// TOML file with settings
+    #[arg(long, value_name = "FILE", env = "USHER_CONFIG")]
+    config: Option<PathBuf>,
+    /// Any setting, as session.idle_after=10min; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+    /// Address for clients
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Address for probes and metrics
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<SocketAddr>,
+    /// Origin that clients use, as https://mcp.example.com
+    #[arg(long, value_name = "URL")]
+    public_url: Option<PublicUrl>,
+    /// What to log, as info or mcp_usher=debug
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// Shape of log lines: text or json
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+impl Settings {
+    /// Reads everything over `defaults`; `more` are settings of a command's own flags.
+    pub(super) fn read(
+        &self,
+        defaults: Config,
+        more: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Config, ConfigError> {
+        let mut flags = self.set.clone();
+        let mut add = |key: &str, value: Option<String>| {
+            flags.extend(value.map(|value| (key.to_owned(), value)));
+        };
+        add("server.listen", self.listen.map(|address| address.to_string()));
+        add("server.admin_listen", self.admin_listen.map(|address| address.to_string()));
+        add("server.public_url", self.public_url.as_ref().map(PublicUrl::to_string));
+        add("log.filter", self.log.clone());
+        add("log.format", self.log_format.as_ref().map(LogFormat::to_string));
+        flags.extend(more);
+        let sources =
+            Sources { file: self.config.as_deref(), environment: std::env::vars().collect(), flags };
+        sources.read(defaults)
+    }
+}

@@ -1,0 +1,62 @@
+//! Rules that a value alone can't keep: above zero, and what rooms ask of each other.
+
+use super::{Config, Key, Problem};
+
+/// Settings that mean nothing at zero.
+const ABOVE_ZERO: [&str; 14] = [
+    "server.workers",
+    "transport.body_max",
+    "transport.body_deadline",
+    "transport.keep_alive",
+    "stream.frames_max",
+    "stream.bytes_max",
+    "session.max",
+    "session.per_principal_max",
+    "session.idle_after",
+    "session.initialize_deadline",
+    "session.calls_max",
+    "session.mailbox_max",
+    "handler.call_deadline",
+    "fetch.deadline",
+];
+
+impl Config {
+    /// What is wrong with the whole, where each part is right.
+    #[must_use]
+    pub fn check(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = ABOVE_ZERO
+            .into_iter()
+            .filter(|path| Key::find(path).is_some_and(|key| is_zero(&key.get(self))))
+            .map(|path| problem(path, "must be above zero"))
+            .collect();
+        let server = &self.server;
+        if server.listen.ip().is_unspecified() && server.public_url.is_none() {
+            problems.push(problem(
+                "server.public_url",
+                "is needed where server.listen is every address: the URL that clients use, as \
+                 https://mcp.example.com",
+            ));
+        }
+        if server.listen == server.admin_listen && server.listen.port() != 0 {
+            problems.push(problem(
+                "server.admin_listen",
+                "is the public address too: metrics must not be public",
+            ));
+        }
+        if let Some(resource) = &self.resource.url
+            && !url::Url::parse(resource).is_ok_and(|url| url.fragment().is_none())
+        {
+            problems.push(problem("resource.url", "must be an absolute URL without a fragment"));
+        }
+        problems
+    }
+}
+
+/// Every number and unit value is shown with its digits first.
+fn is_zero(shown: &str) -> bool {
+    shown.starts_with('0')
+}
+
+fn problem(key: &str, text: &str) -> Problem {
+    Problem { source: key.to_owned(), text: text.to_owned() }
+}

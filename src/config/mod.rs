@@ -1,0 +1,145 @@
+//! All settings, a field for each room's, and the rules that span rooms.
+//!
+//! [`Sources`] reads them; [`KEYS`] names them. Each room owns the meaning and the default of its
+//! own.
+
+mod check;
+mod issuer;
+mod keys;
+mod load;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+pub use issuer::IssuerSection;
+pub use keys::{KEYS, Key, markdown};
+pub use load::{ConfigError, Problem, Sources};
+
+use crate::{
+    fetch, handler, router, scope::Scopes, transport,
+    units::{HumanDuration, PublicUrl},
+};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Addresses, workers, stopping.
+    pub server: ServerConfig,
+    /// What we are known as to OAuth clients.
+    pub resource: ResourceConfig,
+    /// The authorization server, and how its tokens are verified.
+    pub issuer: IssuerSection,
+    /// What is asked of others over HTTP.
+    pub fetch: fetch::Config,
+    /// The public listener.
+    pub transport: transport::Config,
+    /// Sessions.
+    pub router: router::Config,
+    /// Calls.
+    pub handler: handler::Config,
+    /// What is logged.
+    pub log: LogConfig,
+}
+
+/// Addresses, workers, stopping.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Where clients are served. Default 127.0.0.1:3001.
+    pub listen: SocketAddr,
+    /// Where probes and metrics are served: never the public address. Default 127.0.0.1:9090.
+    pub admin_listen: SocketAddr,
+    /// The origin clients reach this server by, where that is not the address it listens on. Default
+    /// the address.
+    pub public_url: Option<PublicUrl>,
+    /// Threads that serve HTTP. Above zero; default one for each processor.
+    pub workers: usize,
+    /// How long calls in flight may take to finish when the server is stopped. Default 25 s.
+    pub drain_after: HumanDuration,
+}
+
+/// What we are known as to OAuth clients (RFC 9728).
+#[derive(Debug, Clone)]
+pub struct ResourceConfig {
+    /// One resource indicator for every endpoint, where the authorization server knows only one.
+    /// Default none: each endpoint is a resource of its own, named by its URL.
+    pub url: Option<String>,
+    /// Audiences to accept beside the published resources. Default none.
+    pub audiences: Vec<String>,
+    /// A name for people. Default none.
+    pub name: Option<String>,
+    /// What clients are told to ask for. Default `openid`.
+    pub scopes: Scopes,
+    /// What a token must have been granted for any request at all. Default none.
+    pub required_scopes: Scopes,
+}
+
+/// What is logged.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// As `info` or `mcp_usher=debug,warn` (tracing's env-filter). Default `info`.
+    pub filter: String,
+    /// `text` or `json`. Default `text`.
+    pub format: LogFormat,
+}
+
+/// Shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one object a line.
+    Json,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)),
+            admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)),
+            public_url: None,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            drain_after: HumanDuration::from_secs(25),
+        }
+    }
+}
+
+impl Default for ResourceConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            audiences: Vec::new(),
+            name: None,
+            scopes: "openid".parse().unwrap_or_default(),
+            required_scopes: Scopes::none(),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+impl std::fmt::Display for LogFormat {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+impl std::str::FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("a log format is text or json"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! The home page: what this is, whether it is well, and what to paste where.
+
+use actix_web::{
+    HttpResponse, HttpResponseBuilder,
+    http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, CACHE_CONTROL},
+    web::{self, ServiceConfig},
+};
+use maud::{Markup, html};
+
+use super::Door;
+use crate::{
+    page::{self, ASSETS, HEADERS},
+    setups::setups,
+};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.route("/", web::get().to(home));
+    for asset in ASSETS {
+        config.route(asset.path, web::get().to(move || serve(asset)));
+    }
+}
+
+async fn serve(asset: page::Asset) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, asset.content_type))
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .insert_header(("X-Content-Type-Options", "nosniff"))
+        .body(asset.body)
+}
+
+async fn home(door: web::Data<Door>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    with_headers(&mut response)
+        .content_type("text/html; charset=utf-8")
+        .body(body(&door).into_string())
+}
+
+fn with_headers(response: &mut HttpResponseBuilder) -> &mut HttpResponseBuilder {
+    for header in HEADERS {
+        response.insert_header(header);
+    }
+    response.insert_header((CONTENT_SECURITY_POLICY, page::content_security_policy(&[])))
+}
+
+fn body(door: &Door) -> Markup {
+    let waiting_for = door.health.waiting_for();
+    let url = &door.public_url;
+    page::frame(
+        "An MCP server with a door",
+        html! {
+            h1 { "This is an MCP server" }
+            p.lead {
+                "Agents come in here to act for you, once you have signed in and agreed to it."
+            }
+            @if waiting_for.is_empty() {
+                p.status.ok role="status" { "Open: agents can sign in now." }
+            } @else {
+                p.status.waiting role="status" { "Not ready: waiting for " (waiting_for.join(", ")) "." }
+            }
+            h2 { "Where it is" }
+            dl.facts {
+                dt { "Endpoint" }
+                dd { code { (url.join("/mcp")) } }
+                dt { "For older clients" }
+                dd { code { (url.join("/sse")) } }
+                dt { "Signs users in" }
+                dd { code { (door.verifier.discovery().issuer().as_str()) } }
+                dt { "Tools" }
+                dd { (door.handler.tool_names().collect::<Vec<_>>().join(", ")) }
+                dt { "Open sessions" }
+                dd { (door.router.sessions()) }
+            }
+            h2 { "Connect a client" }
+            @for setup in setups(url) {
+                section.setup {
+                    h3 { (setup.client) }
+                    p.place { (setup.place) }
+                    pre tabindex="0" { code { (setup.snippet) } }
+                }
+            }
+        },
+    )
+}

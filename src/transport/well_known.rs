@@ -1,0 +1,87 @@
+//! Metadata for everybody: ours (RFC 9728) and, for clients of 2025-03-26, a mirror of the
+//! authorization server's (RFC 8414).
+//!
+//! Every URL in them comes from the configuration, never from a request's `Host`. A path that is
+//! none of these is a 404, so that clients go on to their next guess.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{
+        self, CACHE_CONTROL, CacheControl, CacheDirective, ETAG, EntityTag, Header, IfNoneMatch,
+    },
+    web::{self, ServiceConfig},
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+
+use super::{Door, Refusal, RefusalKind};
+
+const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
+const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+
+/// How long a document may be kept: five minutes, since a provider may move.
+const MAX_AGE_SECONDS: u32 = 300;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    for path in ["", "/mcp", "/sse"] {
+        let resource = web::resource(format!("{PROTECTED_RESOURCE}{path}"));
+        let answer = move |request, door| protected_resource(path, request, door);
+        config.service(
+            resource
+                .route(web::get().to(answer))
+                .route(web::head().to(answer))
+                .default_service(web::to(other)),
+        );
+    }
+    let resource = web::resource(AUTHORIZATION_SERVER);
+    config.service(
+        resource
+            .route(web::get().to(authorization_server))
+            .route(web::head().to(authorization_server))
+            .default_service(web::to(other)),
+    );
+}
+
+async fn protected_resource(
+    path: &'static str,
+    request: HttpRequest,
+    door: web::Data<Door>,
+) -> HttpResponse {
+    let document = door.resources.document(path).map(serde_json::to_vec);
+    match document {
+        Some(Ok(document)) => public_json(&request, Bytes::from(document)),
+        _ => Refusal::new(RefusalKind::NotFound).respond(&door),
+    }
+}
+
+/// The provider's own words, its issuer among them. Not there while they are not known: a 404 makes a
+/// client look elsewhere, which is what it has to do.
+async fn authorization_server(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
+    match door.verifier.discovery().current() {
+        Some(server) => public_json(&request, server.raw().clone()),
+        None => Refusal::new(RefusalKind::NotFound).respond(&door),
+    }
+}
+
+async fn other(door: web::Data<Door>) -> HttpResponse {
+    Refusal::new(RefusalKind::Method("GET, HEAD")).respond(&door)
+}
+
+fn public_json(request: &HttpRequest, body: Bytes) -> HttpResponse {
+    let tag = EntityTag::new_strong(URL_SAFE_NO_PAD.encode(digest(&SHA256, &body)));
+    let caching = CacheControl(vec![
+        CacheDirective::Public,
+        CacheDirective::MaxAge(MAX_AGE_SECONDS),
+    ]);
+    let known = match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
+        _ => false,
+    };
+    let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((ETAG, tag.to_string())).insert_header((CACHE_CONTROL, caching.to_string()));
+    if known {
+        return response.finish();
+    }
+    response.insert_header((header::CONTENT_TYPE, "application/json")).body(body)
+}
