@@ -1,0 +1,94 @@
+//! What an agent reports on its way in, so that whoever runs it can show progress.
+//!
+//! The command line prints these and opens the browser on [`Event::SignIn`]; this room never prints.
+
+use std::{fmt, sync::Arc};
+
+use url::Url;
+
+use crate::{protocol::ProtocolVersion, scope::Scopes};
+
+/// One step on the way in.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// The server answered 401: it wants a token.
+    Unauthorized,
+    /// The authorization server is known, and its metadata is in order.
+    Discovered {
+        /// Its issuer, compared exactly (RFC 8414 §3.3).
+        issuer: String,
+    },
+    /// The authorization server took the agent on (RFC 7591).
+    Registered {
+        /// The client id it gave.
+        client_id: String,
+    },
+    /// The user has to open this page now. It is `https`, or `http` on this machine.
+    SignIn {
+        /// Where to sign in. Hand it to a browser as one argument, never to a shell.
+        url: Url,
+    },
+    /// The user signed in and agreed.
+    SignedIn {
+        /// What the token allows, as the authorization server says.
+        scopes: Scopes,
+    },
+    /// An expired token was replaced without the user.
+    Refreshed,
+    /// The server wants more than the token allows: the user is asked again (RFC 6750 §3.1).
+    StepUp {
+        /// Everything that is asked for now.
+        scopes: Scopes,
+    },
+    /// The server and the agent agree on a protocol version.
+    Connected {
+        /// Which.
+        protocol: ProtocolVersion,
+        /// How messages travel.
+        transport: Transport,
+        /// Name and version the server gives itself, if it does.
+        server: Option<String>,
+    },
+}
+
+/// How messages travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP+SSE of 2024-11-05: a stream to read from, an endpoint to post to.
+    HttpSse,
+    /// Streamable HTTP with `initialize` and, where the server gives one, a session.
+    Streamable,
+    /// 2026-07-28: every request stands alone.
+    Stateless,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::HttpSse => "HTTP+SSE",
+            Self::Streamable => "Streamable HTTP",
+            Self::Stateless => "Streamable HTTP without a session",
+        })
+    }
+}
+
+/// Whoever listens.
+#[derive(Clone)]
+pub(super) struct Events(Arc<dyn Fn(Event) + Send + Sync>);
+
+impl Events {
+    pub(super) fn new(listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
+
+    pub(super) fn report(&self, event: Event) {
+        (self.0)(event);
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Events(…)")
+    }
+}
