@@ -33,7 +33,9 @@ pub fn setups(url: &PublicUrl) -> Vec<Setup> {
         Setup {
             client: "VS Code",
             place: "in .vscode/mcp.json",
-            snippet: format!(r#"{{ "servers": {{ "usher": {{ "type": "http", "url": "{mcp}" }} }} }}"#),
+            snippet: format!(
+                r#"{{ "servers": {{ "usher": {{ "type": "http", "url": "{mcp}" }} }} }}"#
+            ),
         },
         Setup {
             client: "MCP Inspector",

@@ -7,10 +7,11 @@ use serde_json::json;
 
 use super::{logs, output, settings::Settings};
 use crate::{
-    config::Config,
+    idp::User,
     server::{DevServer, Server},
     setups::setups,
     shutdown::Signals,
+    units::HumanDuration,
 };
 
 /// Flags of `usher dev`.
@@ -23,6 +24,12 @@ pub(super) struct Arguments {
     /// Address of the embedded provider; only this machine's own
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3002")]
     provider_listen: SocketAddr,
+    /// Somebody more who can sign in, beside demo; may be repeated
+    #[arg(long, value_name = "NAME:PASSWORD", value_parser = name_password)]
+    user: Vec<(String, String)>,
+    /// How long access tokens live; default 1h
+    #[arg(long, value_name = "DURATION")]
+    token_lifetime: Option<HumanDuration>,
     #[command(flatten)]
     settings: Settings,
     /// One JSON line on standard output when ready
@@ -30,25 +37,42 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+fn name_password(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, password)) if !name.is_empty() && !password.is_empty() => {
+            Ok((name.to_owned(), password.to_owned()))
+        }
+        _ => Err("write NAME:PASSWORD".to_owned()),
+    }
+}
+
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = arguments.settings.read(DevServer::settings(), [])?;
     logs::start(&config.log)?;
     let signals = Signals::listen()?;
-    let dev = Server::new(config).dev(arguments.provider_listen).start().await?;
+    let mut dev = Server::new(config).with_provider(arguments.provider_listen);
+    for (username, password) in arguments.user {
+        let email = format!("{username}@example.com");
+        dev = dev.user(User::new(&username, &password, &username, &email));
+    }
+    if let Some(lifetime) = arguments.token_lifetime {
+        dev = dev.token_lifetime(lifetime);
+    }
+    let dev = dev.start()?;
     announce(&dev, arguments.json);
-    dev.until_signalled(signals).await?;
+    dev.until_signalled(signals).await;
     Ok(())
 }
 
 fn announce(dev: &crate::server::RunningDev, as_json: bool) {
     let url = dev.running().url();
     let admin = dev.running().admin();
-    let demo = dev.demo_user();
+    let (name, password) = dev.demo_user().map_or(("", ""), |user| (&user.username, user.password.expose()));
     if as_json {
         let ready = json!({
             "event": "ready", "url": url, "mcp": url.join("/mcp"), "sse": url.join("/sse"),
             "admin": format!("http://{admin}"), "issuer": dev.running().issuer(),
-            "demo": { "username": demo.username, "password": demo.password },
+            "demo": { "username": name, "password": password },
             "official_client_id": dev.official_client_id(),
         });
         return output::line(&ready.to_string());
@@ -57,7 +81,7 @@ fn announce(dev: &crate::server::RunningDev, as_json: bool) {
     output::line(&format!("  Open this     {url}/"));
     output::line(&format!("  MCP endpoint  {}", url.join("/mcp")));
     output::line(&format!("  HTTP+SSE      {}", url.join("/sse")));
-    output::line(&format!("  Sign in as    {} / {}", demo.username, demo.password));
+    output::line(&format!("  Sign in as    {name} / {password}"));
     output::line(&format!("  Official app  --client-id {} (first party: no consent page)", dev.official_client_id()));
     output::line(&format!("  Health        http://{admin}/readyz\n"));
     output::line("Connect a client:");

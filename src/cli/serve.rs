@@ -45,9 +45,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     );
     logs::start(&config.log)?;
     let signals = Signals::listen()?;
-    let running = Server::new(config).start().await?;
+    let running = Server::new(config).start()?;
     announce(&running, arguments.json);
-    running.until_signalled(signals).await?;
+    running.until_signalled(signals).await;
     Ok(())
 }
 

@@ -124,9 +124,7 @@ impl Handler {
         let version = context.protocol_version();
         let (result, hint) = match method {
             _ if !self.serves(method, version) => return Err(RpcError::method_not_found(method)),
-            Method::ServerDiscover => {
-                (json!(self.0.info.discover_result()), list_hint())
-            }
+            Method::ServerDiscover => (json!(self.0.info.discover_result()), list_hint()),
             Method::ToolsList => (self.list_tools(version), list_hint()),
             Method::ToolsCall => (self.call_tool(context, params).await?, CacheHint::None),
             _ => return Err(RpcError::method_not_found(method)),

@@ -183,7 +183,10 @@ impl Discovery {
                 Err(error) => error,
             };
             let unreachable = error.is_unreachable();
-            if worst.as_ref().is_none_or(|worst| error.tells_more_than(worst)) {
+            if worst
+                .as_ref()
+                .is_none_or(|worst| error.tells_more_than(worst))
+            {
                 worst = Some(error);
             }
             if unreachable {
@@ -225,7 +228,9 @@ impl DiscoveryError {
     /// Of several forms tried, the operator wants to hear of the one that exists and is wrong.
     fn tells_more_than(&self, other: &Self) -> bool {
         let weight = |error: &Self| match error {
-            Self::Refused(MetadataError::OtherIssuer { .. } | MetadataError::BadEndpoint { .. }) => 3,
+            Self::Refused(
+                MetadataError::OtherIssuer { .. } | MetadataError::BadEndpoint { .. },
+            ) => 3,
             Self::Fetch(FetchError::Status { status, .. }) if *status == StatusCode::NOT_FOUND => 0,
             Self::Refused(MetadataError::NotAnObject(_)) => 1,
             Self::Fetch(_) => 2,

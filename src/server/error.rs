@@ -3,6 +3,8 @@
 use std::{io, net::SocketAddr};
 
 use crate::{config::Problem, fetch::FetchError};
+#[cfg(feature = "dev-idp")]
+use crate::{idp::IdpError, metadata::IssuerError};
 
 /// The server did not start; nothing of it runs.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,14 @@ pub enum ServerError {
     /// The authorization server is not named, or only half.
     #[error("{} {}", .0.source, .0.text)]
     Issuer(Problem),
+    /// The embedded provider did not start.
+    #[cfg(feature = "dev-idp")]
+    #[error("could not start the embedded provider")]
+    Provider(#[from] IdpError),
+    /// The embedded provider has an issuer that is none.
+    #[cfg(feature = "dev-idp")]
+    #[error("the embedded provider's issuer can't be used")]
+    OwnIssuer(#[source] IssuerError),
     /// The HTTP client could not be set up.
     #[error("could not set up the HTTP client")]
     Fetcher(#[source] FetchError),

@@ -2,6 +2,8 @@
 //!
 //! Who embeds Usher starts here; the `usher` binary does no more than this with its flags.
 
+#[cfg(feature = "dev-idp")]
+mod dev;
 mod error;
 mod listener;
 
@@ -9,6 +11,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use actix_web::{dev::ServerHandle, web::Data};
 
+#[cfg(feature = "dev-idp")]
+pub use dev::{DevServer, RunningDev};
 pub use error::ServerError;
 
 use crate::{
@@ -116,7 +120,7 @@ impl Server {
     ///
     /// # Errors
     /// See [`ServerError`].
-    pub async fn start(self) -> Result<Running, ServerError> {
+    pub fn start(self) -> Result<Running, ServerError> {
         self.bind()?.start()
     }
 
@@ -126,7 +130,8 @@ impl Server {
     /// See [`ServerError`].
     pub async fn run(self) -> Result<(), ServerError> {
         let signals = Signals::listen().map_err(ServerError::Signals)?;
-        self.start().await?.until_signalled(signals).await
+        self.start()?.until_signalled(signals).await;
+        Ok(())
     }
 }
 
@@ -269,17 +274,13 @@ impl Running {
     }
 
     /// Runs until the operator sends a signal, then stops; a second signal does not wait.
-    ///
-    /// # Errors
-    /// None so far; a server that could not stop in order says so in its log.
-    pub async fn until_signalled(self, mut signals: Signals) -> Result<(), ServerError> {
+    pub async fn until_signalled(self, mut signals: Signals) {
         let signal = signals.next().await;
         tracing::info!(signal, "stopping");
         tokio::select! {
             () = self.stop() => tracing::info!("stopped"),
             signal = signals.next() => tracing::warn!(signal, "stopping at once"),
         }
-        Ok(())
     }
 
     /// Stops in order: not ready, no new sessions, calls in flight finish within `drain_after`,

@@ -40,7 +40,10 @@ pub struct Check {
 impl Check {
     /// `name` is shown to the operator while it does not hold.
     pub fn new(name: &'static str, holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self { name, holds: Box::new(holds) }
+        Self {
+            name,
+            holds: Box::new(holds),
+        }
     }
 }
 
@@ -54,7 +57,11 @@ impl Health {
     /// Ready when every check holds.
     #[must_use]
     pub fn new(checks: Vec<Check>, metrics: Metrics) -> Self {
-        Self(Arc::new(Inner { draining: AtomicBool::new(false), checks, metrics }))
+        Self(Arc::new(Inner {
+            draining: AtomicBool::new(false),
+            checks,
+            metrics,
+        }))
     }
 
     /// From now on not ready: the server is being stopped.
@@ -66,8 +73,17 @@ impl Health {
     /// What it still waits for; nothing means ready.
     #[must_use]
     pub fn waiting_for(&self) -> Vec<&'static str> {
-        let draining = self.0.draining.load(Ordering::Relaxed).then_some("the server is stopping");
-        let failing = self.0.checks.iter().filter(|check| !(check.holds)()).map(|check| check.name);
+        let draining = self
+            .0
+            .draining
+            .load(Ordering::Relaxed)
+            .then_some("the server is stopping");
+        let failing = self
+            .0
+            .checks
+            .iter()
+            .filter(|check| !(check.holds)())
+            .map(|check| check.name);
         draining.into_iter().chain(failing).collect()
     }
 }
@@ -82,14 +98,19 @@ pub fn routes(config: &mut ServiceConfig, health: Health) {
 }
 
 async fn livez() -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).body("ok\n")
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body("ok\n")
 }
 
 async fn readyz(health: web::Data<Health>) -> HttpResponse {
     let waiting_for = health.waiting_for();
     let ready = waiting_for.is_empty();
-    let mut response =
-        if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    let mut response = if ready {
+        HttpResponse::Ok()
+    } else {
+        HttpResponse::ServiceUnavailable()
+    };
     response
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(Report { ready, waiting_for })

@@ -1,0 +1,139 @@
+use std::{fs, path::PathBuf};
+
+use super::*;
+
+fn read(environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let owned = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let sources = Sources { file: None, environment: owned(environment), flags: owned(flags) };
+    sources.read(Config::default())
+}
+
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("usher-config-{}-{name}.toml", std::process::id()));
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn every_default_is_right_and_reads_back_as_it_is_shown() {
+    let defaults = Config::default();
+    assert_eq!(defaults.check(), []);
+
+    for key in KEYS {
+        let shown = key.get(&defaults);
+        let mut config = Config::default();
+        key.set(&mut config, &shown).unwrap_or_else(|error| panic!("{}: {error}", key.path));
+        assert_eq!(key.get(&config), shown, "{}", key.path);
+    }
+}
+
+#[test]
+fn keys_are_unique_and_so_are_their_variables() {
+    for (index, key) in KEYS.iter().enumerate() {
+        for other in &KEYS[index + 1..] {
+            assert_ne!(key.path, other.path);
+            assert_ne!(key.environment(), other.environment());
+        }
+    }
+}
+
+// X08
+#[test]
+fn every_mistake_is_reported_at_once_and_where_it_is() {
+    let path = file(
+        "mistakes",
+        "[server]\nlisten = \"nowhere\"\nlissten = 1\n[session]\nidle_after = 30\n[handler]\n\
+         call_deadline = \"0s\"\n",
+    );
+    let sources = Sources {
+        file: Some(&path),
+        environment: vec![("USHER_ISSUER_LEEWAY".into(), "soon".into()), ("USHER_TYPO".into(), "1".into())],
+        flags: vec![("transport.idle_after".into(), "1s".into())],
+    };
+
+    let ConfigError(problems) = sources.read(Config::default()).unwrap_err();
+    fs::remove_file(&path).unwrap();
+
+    let all = ConfigError(problems.clone()).to_string();
+    for part in [
+        "server.listen",
+        "server.lissten: no such setting; did you mean server.listen?",
+        "session.idle_after",
+        "handler.call_deadline: must be above zero",
+        "USHER_ISSUER_LEEWAY",
+        "USHER_TYPO: no such setting",
+        "did you mean session.idle_after?",
+    ] {
+        assert!(all.contains(part), "{part} is missing in\n{all}");
+    }
+    assert_eq!(problems.len(), 7, "{all}");
+}
+
+// X09
+#[test]
+fn flags_win_over_the_environment_and_the_environment_over_the_file() {
+    let path = file("order", "[issuer]\nleeway = \"1s\"\nalgorithms = [\"RS256\", \"ES384\"]\n[fetch]\ndeadline = \"1s\"\n[session]\nidle_after = \"1min\"\n");
+    let sources = Sources {
+        file: Some(&path),
+        environment: vec![
+            ("USHER_ISSUER_LEEWAY".into(), "2s".into()),
+            ("USHER_FETCH_DEADLINE".into(), "2s".into()),
+        ],
+        flags: vec![("issuer.leeway".into(), "3s".into())],
+    };
+
+    let config = sources.read(Config::default()).unwrap();
+    fs::remove_file(&path).unwrap();
+
+    assert_eq!(config.issuer.leeway.to_string(), "3s");
+    assert_eq!(config.fetch.deadline.to_string(), "2s");
+    assert_eq!(config.router.session.idle_after.to_string(), "1min");
+    assert_eq!(config.issuer.algorithms.len(), 2);
+}
+
+#[test]
+fn variables_that_kubernetes_sets_for_a_service_named_usher_are_not_settings() {
+    let kubernetes = [
+        ("USHER_SERVICE_HOST", "10.0.0.1"),
+        ("USHER_PORT", "tcp://10.0.0.1:80"),
+        ("USHER_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("HOME", "/root"),
+    ];
+
+    assert!(read(&kubernetes, &[]).is_ok());
+}
+
+#[test]
+fn listening_everywhere_needs_the_url_that_clients_use() {
+    let everywhere = ("server.listen", "0.0.0.0:3001");
+
+    assert!(read(&[], &[everywhere]).unwrap_err().to_string().contains("server.public_url"));
+    assert!(read(&[], &[everywhere, ("server.public_url", "https://mcp.example.com")]).is_ok());
+}
+
+#[test]
+fn half_a_credential_is_named() {
+    let issuer = ("issuer.url", "https://issuer.example");
+    let half = read(&[], &[issuer, ("issuer.introspection_client_id", "usher")]).unwrap();
+
+    assert!(half.issuer.to_auth().unwrap_err().source.contains("secret_file"));
+    assert!(Config::default().issuer.to_auth().unwrap_err().source.contains("issuer.url"));
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let secret = ("issuer.introspection_client_secret", "s3cret");
+    let config = read(&[], &[secret]).unwrap();
+
+    let shown = format!("{config:?}{}", KEYS.iter().map(|key| key.get(&config)).collect::<String>());
+    assert!(!shown.contains("s3cret"));
+}
+
+#[test]
+fn the_page_of_settings_is_what_the_program_says() {
+    let page = include_str!("../../docs/configuration.md");
+
+    assert_eq!(page.trim(), markdown().trim(), "write it anew: usher config --markdown");
+}

@@ -1,0 +1,158 @@
+//! A server and its own OpenID provider, to try on one machine.
+//!
+//! The provider is a separate server on a loopback address of its own, and ours is told of it as of
+//! any other: discovery, keys and introspection go over HTTP. What works here works with Logto.
+
+use std::net::SocketAddr;
+
+use super::{Running, Server, ServerError};
+use crate::{
+    auth::Verification,
+    config::{Config, IssuerSection},
+    handler::Tool,
+    idp::{self, Idp, ResourceServer, RunningIdp, User},
+    metadata::Issuer,
+    shutdown::Signals,
+    units::HumanDuration,
+};
+
+/// A server with its provider, not running yet.
+#[derive(Debug)]
+pub struct DevServer {
+    server: Server,
+    provider: idp::Config,
+}
+
+/// Both, running.
+#[derive(Debug)]
+pub struct RunningDev {
+    running: Running,
+    provider: RunningIdp,
+    settings: idp::Config,
+}
+
+/// Who we are at the provider's introspection endpoint.
+const RESOURCE_SERVER: &str = "usher";
+
+impl Server {
+    /// A server to try, with a provider of its own: `http://127.0.0.1:3001`.
+    #[must_use]
+    pub fn dev() -> DevServer {
+        Self::new(DevServer::settings()).with_provider(SocketAddr::from(([127, 0, 0, 1], 3002)))
+    }
+
+    /// The same with settings of your own and the provider at this loopback address.
+    #[must_use]
+    pub fn with_provider(self, listen: SocketAddr) -> DevServer {
+        let provider = idp::Config { listen, ..idp::Config::dev_defaults() };
+        DevServer { server: self, provider }
+    }
+}
+
+impl DevServer {
+    /// Defaults for one machine: clients are told to ask for the user's name and e-mail, and pages
+    /// of this machine may call the server, as the MCP Inspector does.
+    #[must_use]
+    pub fn settings() -> Config {
+        let mut config = Config::default();
+        config.server.admin_listen = SocketAddr::from(([127, 0, 0, 1], 3003));
+        config.resource.scopes = "openid profile email".parse().unwrap_or_default();
+        config.transport.gate.allow_loopback_origins = true;
+        config
+    }
+
+    /// Adds a tool.
+    #[must_use]
+    pub fn tool(mut self, tool: Tool) -> Self {
+        self.server = self.server.tool(tool);
+        self
+    }
+
+    /// Adds somebody who can sign in.
+    #[must_use]
+    pub fn user(mut self, user: User) -> Self {
+        self.provider.users.push(user);
+        self
+    }
+
+    /// How long the provider's access tokens live.
+    #[must_use]
+    pub fn token_lifetime(mut self, lifetime: HumanDuration) -> Self {
+        self.provider.lifetimes.access_token = lifetime;
+        self
+    }
+
+    /// Starts both. Needs an actix system.
+    ///
+    /// # Errors
+    /// See [`ServerError`]; a provider anywhere but on this machine is refused.
+    pub fn start(self) -> Result<RunningDev, ServerError> {
+        let Self { mut server, mut provider } = self;
+        // The address is checked before anything listens.
+        let resource_server = ResourceServer::generate(RESOURCE_SERVER)?;
+        let credentials = resource_server.clone();
+        provider.resource_server = Some(resource_server);
+        let settings = provider.clone();
+        let idp = Idp::bind(provider, server.clock.clone())?;
+
+        server.config.issuer = IssuerSection {
+            url: Some(idp.issuer().parse::<Issuer>().map_err(ServerError::OwnIssuer)?),
+            verification: Verification::Auto,
+            introspection_client_id: Some(credentials.client_id),
+            introspection_client_secret: Some(credentials.client_secret),
+            introspection_client_secret_file: None,
+            ..server.config.issuer
+        };
+        let bound = server.bind()?;
+        let url = bound.url();
+        let resources =
+            ["/mcp", "/sse", ""].map(|path| url.join(path)).into_iter().collect::<Vec<_>>();
+        let provider = idp.run(resources)?;
+        let running = bound.start()?;
+        Ok(RunningDev { running, provider, settings })
+    }
+
+    /// Starts both, and runs until the operator sends SIGTERM or SIGINT.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub async fn run(self) -> Result<(), ServerError> {
+        let signals = Signals::listen().map_err(ServerError::Signals)?;
+        self.start()?.until_signalled(signals).await;
+        Ok(())
+    }
+}
+
+impl RunningDev {
+    /// The server.
+    #[must_use]
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// The first user who can sign in.
+    #[must_use]
+    pub fn demo_user(&self) -> Option<&User> {
+        self.settings.users.first()
+    }
+
+    /// The app that users are not asked about.
+    #[must_use]
+    pub fn official_client_id(&self) -> &str {
+        &self.settings.official_client.client_id
+    }
+
+    /// Runs until the operator sends a signal, then stops both; a second signal does not wait.
+    pub async fn until_signalled(self, signals: Signals) {
+        let Self { running, provider, .. } = self;
+        running.until_signalled(signals).await;
+        provider.stop().await;
+    }
+
+    /// Stops both.
+    pub async fn stop(self) {
+        let Self { running, provider, .. } = self;
+        running.stop().await;
+        provider.stop().await;
+    }
+}
