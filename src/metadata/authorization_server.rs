@@ -26,7 +26,9 @@ pub enum MetadataError {
     #[error("the metadata is not a JSON object")]
     NotAnObject(#[source] serde_json::Error),
     /// Another issuer, or none: the mix-up of RFC 8414 §3.3 and §6.2.
-    #[error("the metadata is of issuer {found:?}, not of {expected:?}; they must be equal to the character")]
+    #[error(
+        "the metadata is of issuer {found:?}, not of {expected:?}; they must be equal to the character"
+    )]
     OtherIssuer {
         /// What is configured.
         expected: String,
@@ -214,7 +216,8 @@ mod tests {
     #[test]
     fn an_issuer_on_this_machine_may_use_plain_http_on_this_machine() {
         let issuer = "http://127.0.0.1:3301/oidc";
-        let near = json!({ "issuer": issuer, "token_endpoint": "http://127.0.0.1:3301/oidc/token" });
+        let near =
+            json!({ "issuer": issuer, "token_endpoint": "http://127.0.0.1:3301/oidc/token" });
         let far = json!({ "issuer": issuer, "token_endpoint": "http://h/oidc/token" });
 
         assert!(parse(issuer, &near).is_ok());

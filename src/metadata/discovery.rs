@@ -119,6 +119,18 @@ impl Discovery {
             .and_then(|state| state.current.clone())
     }
 
+    /// A good copy, waiting for as long as it takes.
+    pub async fn available(&self) -> Arc<AuthorizationServer> {
+        let mut state = self.inner.state.subscribe();
+        loop {
+            if let Some(current) = &state.borrow_and_update().current {
+                return Arc::clone(current);
+            }
+            // The sender lives in `self`, so waiting can't fail.
+            let _ = state.changed().await;
+        }
+    }
+
     /// Fetches now and keeps the result. The last good copy outlives a failure.
     ///
     /// # Errors
@@ -183,7 +195,10 @@ impl Discovery {
                 Err(error) => error,
             };
             let unreachable = error.is_unreachable();
-            if worst.as_ref().is_none_or(|worst| error.tells_more_than(worst)) {
+            if worst
+                .as_ref()
+                .is_none_or(|worst| error.tells_more_than(worst))
+            {
                 worst = Some(error);
             }
             if unreachable {
@@ -225,7 +240,9 @@ impl DiscoveryError {
     /// Of several forms tried, the operator wants to hear of the one that exists and is wrong.
     fn tells_more_than(&self, other: &Self) -> bool {
         let weight = |error: &Self| match error {
-            Self::Refused(MetadataError::OtherIssuer { .. } | MetadataError::BadEndpoint { .. }) => 3,
+            Self::Refused(
+                MetadataError::OtherIssuer { .. } | MetadataError::BadEndpoint { .. },
+            ) => 3,
             Self::Fetch(FetchError::Status { status, .. }) if *status == StatusCode::NOT_FOUND => 0,
             Self::Refused(MetadataError::NotAnObject(_)) => 1,
             Self::Fetch(_) => 2,

@@ -241,7 +241,8 @@ mod tests {
 
     #[test]
     fn a_single_configured_resource_stands_in_every_document_and_is_the_only_audience() {
-        let resources = resources(|config| config.resource = Some("https://api.example".to_owned()));
+        let resources =
+            resources(|config| config.resource = Some("https://api.example".to_owned()));
 
         assert!(
             resources
