@@ -1,5 +1,45 @@
 //! Who is calling: bearer tokens, and the principals they stand for.
+//!
+//! The transport walks through four steps, each a call on this door:
+//!
+//! 1. [`bearer`] takes the token out of the request's headers;
+//! 2. [`Verifier::verify`] says who sent it: a [`Principal`], from memory or by asking;
+//! 3. [`judge`] says whether that caller may do this, anew on every request;
+//! 4. on an [`AuthError`], [`Challenge`] writes what the client is told.
+//!
+//! A verdict is *verified*, *refused* or *could not ask*. The last is our trouble and not the
+//! client's: it is never a 401 and never remembered. This room knows no HTTP framework: which status
+//! an error becomes is the transport's to say.
 
+mod algorithm;
+mod bearer;
+mod cache;
+mod challenge;
+mod claims;
+mod config;
+mod counters;
+mod error;
+mod examiner;
+mod introspection;
+mod judge;
+mod jwt;
+mod key_set;
+mod keys;
 mod principal;
+mod trusted_issuer;
+mod upstream;
+mod userinfo;
+mod verifier;
 
+pub use algorithm::{Algorithm, AlgorithmError};
+pub use bearer::{BearerToken, TOKEN_BYTES_MAX, bearer};
+pub use challenge::Challenge;
+pub use config::{
+    CacheConfig, ChoiceError, ClientAuthentication, ClientCredentials, Config, IssuerConfig,
+    KeysConfig, LimitsConfig, Verification,
+};
+pub use counters::{Counters, Outcome};
+pub use error::{AuthError, Reason};
+pub use judge::{Audiences, judge};
 pub use principal::{Identity, Method, Owner, Principal};
+pub use verifier::{Status, Usage, Verifier};

@@ -119,6 +119,18 @@ impl Discovery {
             .and_then(|state| state.current.clone())
     }
 
+    /// A good copy, waiting for as long as it takes.
+    pub async fn available(&self) -> Arc<AuthorizationServer> {
+        let mut state = self.inner.state.subscribe();
+        loop {
+            if let Some(current) = &state.borrow_and_update().current {
+                return Arc::clone(current);
+            }
+            // The sender lives in `self`, so waiting can't fail.
+            let _ = state.changed().await;
+        }
+    }
+
     /// Fetches now and keeps the result. The last good copy outlives a failure.
     ///
     /// # Errors

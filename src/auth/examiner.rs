@@ -1,0 +1,200 @@
+//! The actor that has unknown tokens verified, each of them once however many callers wait.
+//!
+//! [`Verifier`](super::Verifier) asks it with [`Examine`] after a look into the cache found nothing.
+//! It lives on an arbiter of its own, where signature checks of 20 to 200 µs disturb no request, and
+//! it alone writes verdicts. A *flight* is one examination under way with its waiters; it belongs to
+//! the actor and not to the caller that began it, so a caller that leaves cancels nothing.
+//!
+//! What waits is bounded by the permits that come with the messages, since actix bounds a mailbox per
+//! clone of its address. A panic ends the actor; the handle that notices builds a new one.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
+
+use actix::{
+    Actor, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message,
+    ResponseFuture, WrapFuture,
+};
+use futures_util::FutureExt;
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::{Instant, timeout},
+};
+use tracing::error;
+
+use super::{
+    AuthError, BearerToken, Principal,
+    cache::{Digest, Present, Remembered, Verdicts, Verified},
+    trusted_issuer::TrustedIssuer,
+};
+use crate::{time::Clock, units::HumanDuration};
+
+/// A verdict, please. Answered when there is one, at the latest after [`Needs::verdict_within`].
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Principal, AuthError>")]
+pub(super) struct Examine {
+    pub(super) digest: Digest,
+    pub(super) token: BearerToken,
+    /// One of the places in the waiting room, given back when the caller has its answer.
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+/// A flight has come to its end.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Examined {
+    digest: Digest,
+    verdict: Result<Verified, AuthError>,
+}
+
+/// Everything the actor works with. Shared, so that a new actor can take the place of a dead one.
+#[derive(Debug, Clone)]
+pub(super) struct Needs {
+    pub(super) issuer: Arc<TrustedIssuer>,
+    pub(super) verdicts: Arc<Verdicts>,
+    pub(super) clock: Clock,
+    pub(super) verdict_within: HumanDuration,
+}
+
+/// The actor.
+pub(super) struct Examiner {
+    needs: Needs,
+    flights: HashMap<Digest, Vec<Waiter>>,
+}
+
+struct Waiter {
+    reply: oneshot::Sender<Result<Principal, AuthError>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Needs {
+    /// The present, as the cache wants it.
+    pub(super) fn present(&self) -> Present {
+        Present {
+            wall: self.clock.now(),
+            monotonic: Instant::now(),
+            keys: self.issuer.keys().generation(),
+        }
+    }
+}
+
+impl Examiner {
+    pub(super) fn start_on(arbiter: &ArbiterHandle, needs: Needs) -> Addr<Self> {
+        Self::start_in_arbiter(arbiter, |_context| Self {
+            needs,
+            flights: HashMap::new(),
+        })
+    }
+
+    fn take_off(&self, digest: Digest, token: BearerToken, examiner: Addr<Self>) {
+        let Needs {
+            issuer,
+            verdict_within,
+            ..
+        } = self.needs.clone();
+        // Not `ctx.spawn`: a context polls all of its futures whenever one of them wakes.
+        actix::spawn(async move {
+            let examination = timeout(verdict_within.get(), issuer.examine(token.expose()));
+            let verdict = match AssertUnwindSafe(examination).catch_unwind().await {
+                Ok(Ok(verdict)) => verdict,
+                Ok(Err(_deadline)) => Err(AuthError::unavailable()),
+                Err(_panic) => {
+                    error!("a token's examination panicked");
+                    Err(AuthError::unavailable())
+                }
+            };
+            // If the actor has died meanwhile, so have its waiters.
+            let _ = examiner.send(Examined { digest, verdict }).await;
+        });
+    }
+}
+
+impl Actor for Examiner {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let issuer = Arc::clone(&self.needs.issuer);
+        // In the context, so that metadata and keys are kept fresh exactly as long as somebody asks
+        // for them, and once.
+        ctx.spawn(
+            async move { issuer.keep_fresh().await }
+                .into_actor(self)
+                .map(|(), _, _| ()),
+        );
+    }
+}
+
+impl Handler<Examine> for Examiner {
+    type Result = ResponseFuture<Result<Principal, AuthError>>;
+
+    fn handle(&mut self, examine: Examine, ctx: &mut Self::Context) -> Self::Result {
+        let Examine {
+            digest,
+            token,
+            place,
+        } = examine;
+        // A flight may have landed since the caller looked.
+        let known = match self.needs.verdicts.look_up(&digest, self.needs.present()) {
+            Remembered::Verified(principal) => Some(Ok(principal)),
+            Remembered::Refused(reason) => Some(Err(reason.into())),
+            Remembered::Nothing => None,
+        };
+        if let Some(verdict) = known {
+            return Box::pin(async { verdict });
+        }
+        let (reply, answer) = oneshot::channel();
+        let waiter = Waiter {
+            reply,
+            _place: place,
+        };
+        match self.flights.entry(digest) {
+            Entry::Occupied(mut flight) => flight.get_mut().push(waiter),
+            Entry::Vacant(flight) => {
+                flight.insert(vec![waiter]);
+                self.take_off(digest, token, ctx.address());
+            }
+        }
+        Box::pin(async { answer.await.unwrap_or(Err(AuthError::unavailable())) })
+    }
+}
+
+impl Handler<Examined> for Examiner {
+    type Result = ();
+
+    fn handle(&mut self, examined: Examined, _ctx: &mut Self::Context) {
+        let Examined { digest, verdict } = examined;
+        let present = self.needs.present();
+        let verdicts = &self.needs.verdicts;
+        let verdict = match verdict {
+            Ok(verified) => Ok(verdicts.remember(digest, verified, present)),
+            Err(AuthError::Refused(reason)) => {
+                verdicts.remember_refusal(digest, reason, present);
+                Err(reason.into())
+            }
+            // Could not ask: never remembered.
+            Err(error) => Err(error),
+        };
+        for waiter in self.flights.remove(&digest).unwrap_or_default() {
+            // A caller that has left is not missed.
+            let _ = waiter.reply.send(verdict.clone());
+        }
+    }
+}
+
+/// Ends the actor as a bug would.
+#[cfg(test)]
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Crash;
+
+#[cfg(test)]
+impl Handler<Crash> for Examiner {
+    type Result = ();
+
+    fn handle(&mut self, _crash: Crash, _ctx: &mut Self::Context) {
+        panic!("crash wanted by a test");
+    }
+}
