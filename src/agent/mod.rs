@@ -46,3 +46,6 @@ pub use config::{Config, ProtocolChoice};
 pub use connection::{Connection, Tool, connect};
 pub use error::{AgentError, OAuthRefusal, Said};
 pub use event::{Event, Transport};
+
+#[cfg(test)]
+mod tests;
