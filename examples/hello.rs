@@ -9,8 +9,12 @@ struct Greeting {
 
 #[actix_web::main]
 async fn main() -> Result<(), ServerError> {
-    let greet = Tool::new("greet", "Greets whoever calls", |call, Greeting { greeting }| async move {
-        Ok(format!("{greeting}, {}!", call.principal().subject()))
-    });
+    let greet = Tool::new(
+        "greet",
+        "Greets whoever calls",
+        |call, Greeting { greeting }| async move {
+            Ok(format!("{greeting}, {}!", call.principal().subject()))
+        },
+    );
     Server::dev().tool(greet).run().await
 }

@@ -31,7 +31,9 @@ const KNOW_ACTIX: &[&str] = &["auth", "session", "router"];
 
 fn floors() -> BTreeMap<&'static str, usize> {
     let numbered = FLOORS.iter().enumerate();
-    numbered.flat_map(|(floor, rooms)| rooms.iter().map(move |room| (*room, floor))).collect()
+    numbered
+        .flat_map(|(floor, rooms)| rooms.iter().map(move |room| (*room, floor)))
+        .collect()
 }
 
 fn source_files(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -52,22 +54,35 @@ fn files() -> Vec<(PathBuf, String, String)> {
     source_files(&source, &mut files);
     let within = |file: PathBuf| {
         let inside = file.strip_prefix(&source).unwrap().to_owned();
-        let first = inside.components().next().unwrap().as_os_str().to_string_lossy();
+        let first = inside
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_string_lossy();
         let room = first.trim_end_matches(".rs").to_owned();
         let text = fs::read_to_string(&file).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        let code = text
+            .split("#[cfg(test)]")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         (inside, room, code)
     };
     files.into_iter().map(within).collect()
 }
 
 fn is_test(file: &Path) -> bool {
-    file.components().any(|part| part.as_os_str().to_string_lossy().starts_with("tests"))
+    file.components()
+        .any(|part| part.as_os_str().to_string_lossy().starts_with("tests"))
 }
 
 /// Rooms named by `crate::room`, and by `use crate::{room, room::…}` over several lines.
 fn rooms_named(code: &str) -> Vec<String> {
-    let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code: String = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
     let mut named = Vec::new();
     for after in code.split("crate::").skip(1) {
         if let Some(list) = after.strip_prefix('{') {
@@ -85,11 +100,27 @@ fn rooms_named(code: &str) -> Vec<String> {
             }
             named.push(word);
         } else {
-            named.push(after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+            named.push(
+                after
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect(),
+            );
         }
     }
-    let room = |path: String| path.trim().split(':').next().unwrap_or_default().trim().to_owned();
-    named.into_iter().map(room).filter(|room| !room.is_empty()).collect()
+    let room = |path: String| {
+        path.trim()
+            .split(':')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    named
+        .into_iter()
+        .map(room)
+        .filter(|room| !room.is_empty())
+        .collect()
 }
 
 #[test]
@@ -100,11 +131,18 @@ fn a_room_imports_lower_floors_only() {
         if room == "lib" || room == "main" || is_test(&file) {
             continue;
         }
-        let floor = floors.get(room.as_str()).unwrap_or_else(|| panic!("{room} has no floor"));
+        let floor = floors
+            .get(room.as_str())
+            .unwrap_or_else(|| panic!("{room} has no floor"));
         for other in rooms_named(&code) {
-            let Some(other_floor) = floors.get(other.as_str()) else { continue };
+            let Some(other_floor) = floors.get(other.as_str()) else {
+                continue;
+            };
             if other != room && other_floor >= floor {
-                breaches.push(format!("{} (floor {floor}) uses {other} (floor {other_floor})", file.display()));
+                breaches.push(format!(
+                    "{} (floor {floor}) uses {other} (floor {other_floor})",
+                    file.display()
+                ));
             }
         }
     }

@@ -11,6 +11,7 @@ use super::{browser, logs, output};
 use crate::{
     agent::{self, Config, Event, ProtocolChoice},
     config::LogConfig,
+    protocol::ProtocolVersion,
     scope::Scopes,
     secret::Secret,
     units::HumanDuration,
@@ -31,8 +32,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TOOL", default_value = "whoami")]
     call: String,
     /// The tool's arguments, a JSON object
-    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = json_object)]
-    arguments: Map<String, Value>,
+    #[arg(long = "arguments", value_name = "JSON", default_value = "{}", value_parser = json_object)]
+    with: Map<String, Value>,
     /// List the tools instead of calling one
     #[arg(long, conflicts_with = "call")]
     list: bool,
@@ -76,14 +77,19 @@ fn protocol(text: &str) -> Result<ProtocolChoice, String> {
     if text == "auto" {
         return Ok(ProtocolChoice::Auto);
     }
-    text.parse().map(ProtocolChoice::Version).map_err(|_unknown| {
-        let known = crate::protocol::ProtocolVersion::ALL.map(|version| version.as_str());
-        format!("known are auto, {}", known.join(", "))
-    })
+    text.parse()
+        .map(ProtocolChoice::Version)
+        .map_err(|_unknown| {
+            let known = ProtocolVersion::ALL.map(ProtocolVersion::as_str);
+            format!("known are auto, {}", known.join(", "))
+        })
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    logs::start(&LogConfig { filter: arguments.log.clone(), ..LogConfig::default() })?;
+    logs::start(&LogConfig {
+        filter: arguments.log.clone(),
+        ..LogConfig::default()
+    })?;
     let config = config(&arguments)?;
     let (as_json, open_browser) = (arguments.json, !arguments.no_browser);
     let mut connection =
@@ -98,7 +104,11 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 fn config(arguments: &Arguments) -> anyhow::Result<Config> {
-    let secret = arguments.client_secret_file.as_deref().map(Secret::from_file).transpose()?;
+    let secret = arguments
+        .client_secret_file
+        .as_deref()
+        .map(Secret::from_file)
+        .transpose()?;
     Ok(Config {
         client_id: arguments.client_id.clone(),
         client_secret: secret,
@@ -117,14 +127,20 @@ async fn list(connection: &mut agent::Connection, as_json: bool) -> anyhow::Resu
             output::line(&tool.definition.to_string());
         } else {
             let description = tool.description.unwrap_or_default();
-            output::line(&format!("{}\n    {}", plain(&tool.name), plain(&description)));
+            output::line(&format!(
+                "{}\n    {}",
+                plain(&tool.name),
+                plain(&description)
+            ));
         }
     }
     Ok(())
 }
 
 async fn call(connection: &mut agent::Connection, arguments: &Arguments) -> anyhow::Result<()> {
-    let result = connection.call_tool(&arguments.call, arguments.arguments.clone()).await?;
+    let result = connection
+        .call_tool(&arguments.call, arguments.with.clone())
+        .await?;
     if arguments.json {
         output::line(&result.to_string());
     } else if let Some(structured) = result.get("structuredContent") {
@@ -136,18 +152,28 @@ async fn call(connection: &mut agent::Connection, arguments: &Arguments) -> anyh
     if result.get("isError").and_then(Value::as_bool) == Some(true) {
         bail!("the tool {} failed", arguments.call);
     }
-    ensure!(result.is_object(), "the server's answer to {} is no result", arguments.call);
+    ensure!(
+        result.is_object(),
+        "the server's answer to {} is no result",
+        arguments.call
+    );
     Ok(())
 }
 
 fn texts(result: &Value) -> impl Iterator<Item = &str> {
-    let content = result.get("content").and_then(Value::as_array).into_iter().flatten();
+    let content = result
+        .get("content")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     content.filter_map(|item| item.get("text").and_then(Value::as_str))
 }
 
 /// A stranger's text without what would steer the terminal.
 fn plain(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control() || *character == '\n').collect()
+    text.chars()
+        .filter(|character| !character.is_control() || *character == '\n')
+        .collect()
 }
 
 fn report(event: &Event, as_json: bool, open_browser: bool) {
@@ -172,12 +198,14 @@ fn as_sentence(event: &Event) -> String {
         Event::SignedIn { scopes } => format!("Signed in; granted: {scopes}."),
         Event::Refreshed => "The token was refreshed.".to_owned(),
         Event::StepUp { scopes } => format!("The server wants more: {scopes}."),
-        Event::Connected { protocol, transport, server } => {
+        Event::Connected {
+            protocol,
+            transport,
+            server,
+        } => {
             let server = server.as_deref().map_or("the server".to_owned(), plain);
             format!("Connected to {server}: {protocol} over {transport}.\n")
         }
-        // The room may learn new steps.
-        _ => "…".to_owned(),
     }
 }
 
@@ -190,10 +218,13 @@ fn as_line(event: &Event) -> Value {
         Event::SignedIn { scopes } => json!({ "event": "signed_in", "scope": scopes }),
         Event::Refreshed => json!({ "event": "refreshed" }),
         Event::StepUp { scopes } => json!({ "event": "step_up", "scope": scopes }),
-        Event::Connected { protocol, transport, server } => json!({
+        Event::Connected {
+            protocol,
+            transport,
+            server,
+        } => json!({
             "event": "connected", "protocol": protocol.as_str(),
             "transport": transport.to_string(), "server": server,
         }),
-        _ => json!({ "event": "other" }),
     }
 }

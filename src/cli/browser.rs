@@ -6,6 +6,9 @@ use url::Url;
 /// known: the caller shows the link as well.
 pub(super) fn open(url: &Url) {
     if let Err(error) = open::that_detached(url.as_str()) {
-        tracing::debug!(error = &error as &dyn std::error::Error, "no browser could be opened");
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "no browser could be opened"
+        );
     }
 }

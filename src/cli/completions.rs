@@ -13,7 +13,11 @@ pub(super) struct Arguments {
     shell: Shell,
 }
 
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "usher", &mut std::io::stdout());
-    Ok(())
+pub(super) fn run(arguments: &Arguments) {
+    clap_complete::generate(
+        arguments.shell,
+        &mut Cli::command(),
+        "usher",
+        &mut std::io::stdout(),
+    );
 }

@@ -40,7 +40,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn in_force(config: &Config, as_json: bool) {
     if as_json {
-        let all = KEYS.iter().map(|key| (key.path.to_owned(), json!(key.get(config))));
+        let all = KEYS
+            .iter()
+            .map(|key| (key.path.to_owned(), json!(key.get(config))));
         output::line(&serde_json::Value::Object(all.collect()).to_string());
         return;
     }
@@ -48,7 +50,10 @@ fn in_force(config: &Config, as_json: bool) {
     for key in KEYS {
         let (of, name) = key.path.split_once('.').unwrap_or(("", key.path));
         if of != section {
-            output::line(&format!("{}[{of}]", if section.is_empty() { "" } else { "\n" }));
+            output::line(&format!(
+                "{}[{of}]",
+                if section.is_empty() { "" } else { "\n" }
+            ));
             section = of;
         }
         output::line(&format!("{name} = {:?}", key.get(config)));
@@ -67,7 +72,11 @@ fn keys(as_json: bool) {
         } else {
             output::line(key.path);
             output::line(&format!("    {}", key.about));
-            output::line(&format!("    {}; default {:?}", key.form, key.get(&defaults)));
+            output::line(&format!(
+                "    {}; default {:?}",
+                key.form,
+                key.get(&defaults)
+            ));
             output::line(&format!("    {}\n", key.environment()));
         }
     }

@@ -67,7 +67,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 fn announce(dev: &crate::server::RunningDev, as_json: bool) {
     let url = dev.running().url();
     let admin = dev.running().admin();
-    let (name, password) = dev.demo_user().map_or(("", ""), |user| (&user.username, user.password.expose()));
+    let (name, password) = dev
+        .demo_user()
+        .map_or(("", ""), |user| (&user.username, user.password.expose()));
     if as_json {
         let ready = json!({
             "event": "ready", "url": url, "mcp": url.join("/mcp"), "sse": url.join("/sse"),
@@ -82,11 +84,17 @@ fn announce(dev: &crate::server::RunningDev, as_json: bool) {
     output::line(&format!("  MCP endpoint  {}", url.join("/mcp")));
     output::line(&format!("  HTTP+SSE      {}", url.join("/sse")));
     output::line(&format!("  Sign in as    {name} / {password}"));
-    output::line(&format!("  Official app  --client-id {} (first party: no consent page)", dev.official_client_id()));
+    output::line(&format!(
+        "  Official app  --client-id {} (first party: no consent page)",
+        dev.official_client_id()
+    ));
     output::line(&format!("  Health        http://{admin}/readyz\n"));
     output::line("Connect a client:");
     for setup in setups(url) {
-        output::line(&format!("\n  {} ({})\n    {}", setup.client, setup.place, setup.snippet));
+        output::line(&format!(
+            "\n  {} ({})\n    {}",
+            setup.client, setup.place, setup.snippet
+        ));
     }
     output::line("\nStop with Ctrl-C.");
 }

@@ -9,8 +9,9 @@ use crate::config::{LogConfig, LogFormat};
 pub(super) fn start(config: &LogConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.filter)
         .with_context(|| format!("log.filter {:?} is no filter", config.filter))?;
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let started = match config.format {
         LogFormat::Text => subscriber.compact().with_target(false).try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),

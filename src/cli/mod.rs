@@ -1,5 +1,10 @@
 //! The `usher` command line: flags in, exit code out. Nothing here that a library user would need.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "clap shows doc comments as they are, backticks too"
+)]
+
 mod agent;
 mod browser;
 mod completions;
@@ -64,7 +69,10 @@ pub fn run() -> ExitCode {
             Command::Serve(arguments) => serve::run(arguments).await,
             Command::Agent(arguments) => agent::run(arguments).await,
             Command::Config(arguments) => config::run(&arguments),
-            Command::Completions(arguments) => completions::run(&arguments),
+            Command::Completions(arguments) => {
+                completions::run(&arguments);
+                Ok(())
+            }
         }
     });
     match done {

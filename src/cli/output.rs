@@ -26,5 +26,5 @@ pub(super) fn error(error: &anyhow::Error) {
 
 fn tolerate(written: io::Result<()>) {
     // Nobody is left to be told.
-    let _reader_gone = written;
+    drop(written);
 }

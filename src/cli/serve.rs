@@ -33,11 +33,15 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let issuer = arguments.issuer.map(|issuer| ("issuer.url".to_owned(), issuer));
-    let verification =
-        arguments.verification.map(|method| ("issuer.verification".to_owned(), method));
-    let config =
-        arguments.settings.read(Config::default(), issuer.into_iter().chain(verification))?;
+    let issuer = arguments
+        .issuer
+        .map(|issuer| ("issuer.url".to_owned(), issuer));
+    let verification = arguments
+        .verification
+        .map(|method| ("issuer.verification".to_owned(), method));
+    let config = arguments
+        .settings
+        .read(Config::default(), issuer.into_iter().chain(verification))?;
     anyhow::ensure!(
         config.issuer.url.is_some(),
         "no authorization server: name it by --issuer, USHER_ISSUER_URL or issuer.url in the file \

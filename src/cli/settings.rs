@@ -51,14 +51,29 @@ impl Settings {
         let mut add = |key: &str, value: Option<String>| {
             flags.extend(value.map(|value| (key.to_owned(), value)));
         };
-        add("server.listen", self.listen.map(|address| address.to_string()));
-        add("server.admin_listen", self.admin_listen.map(|address| address.to_string()));
-        add("server.public_url", self.public_url.as_ref().map(PublicUrl::to_string));
+        add(
+            "server.listen",
+            self.listen.map(|address| address.to_string()),
+        );
+        add(
+            "server.admin_listen",
+            self.admin_listen.map(|address| address.to_string()),
+        );
+        add(
+            "server.public_url",
+            self.public_url.as_ref().map(PublicUrl::to_string),
+        );
         add("log.filter", self.log.clone());
-        add("log.format", self.log_format.as_ref().map(LogFormat::to_string));
+        add(
+            "log.format",
+            self.log_format.as_ref().map(LogFormat::to_string),
+        );
         flags.extend(more);
-        let sources =
-            Sources { file: self.config.as_deref(), environment: std::env::vars().collect(), flags };
+        let sources = Sources {
+            file: self.config.as_deref(),
+            environment: std::env::vars().collect(),
+            flags,
+        };
         sources.read(defaults)
     }
 }

@@ -46,7 +46,10 @@ impl Config {
         if let Some(resource) = &self.resource.url
             && !url::Url::parse(resource).is_ok_and(|url| url.fragment().is_none())
         {
-            problems.push(problem("resource.url", "must be an absolute URL without a fragment"));
+            problems.push(problem(
+                "resource.url",
+                "must be an absolute URL without a fragment",
+            ));
         }
         problems
     }
@@ -58,5 +61,8 @@ fn is_zero(shown: &str) -> bool {
 }
 
 fn problem(key: &str, text: &str) -> Problem {
-    Problem { source: key.to_owned(), text: text.to_owned() }
+    Problem {
+        source: key.to_owned(),
+        text: text.to_owned(),
+    }
 }

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use super::Problem;
 use crate::{
-    auth::{self, Algorithm, CacheConfig, ClientAuthentication, ClientCredentials, IssuerConfig, KeysConfig, LimitsConfig, Verification},
+    auth::{
+        self, Algorithm, CacheConfig, ClientAuthentication, ClientCredentials, IssuerConfig,
+        KeysConfig, LimitsConfig, Verification,
+    },
     metadata::{DiscoveryConfig, Issuer},
     secret::Secret,
     units::HumanDuration,
@@ -61,7 +64,10 @@ impl IssuerSection {
     /// No issuer, credentials that are half there, or a secret file that can't be taken.
     pub fn to_auth(&self) -> Result<auth::Config, Problem> {
         let issuer = self.url.clone().ok_or_else(|| {
-            problem("issuer.url", "is not set: name the authorization server, as https://acme.logto.app/oidc")
+            problem(
+                "issuer.url",
+                "is not set: name the authorization server, as https://acme.logto.app/oidc",
+            )
         })?;
         let mut config = auth::Config::new(issuer.clone());
         config.issuer = IssuerConfig {
@@ -81,19 +87,29 @@ impl IssuerSection {
     }
 
     fn client(&self) -> Result<Option<ClientCredentials>, Problem> {
-        let secret = match (&self.introspection_client_secret_file, &self.introspection_client_secret) {
+        let secret = match (
+            &self.introspection_client_secret_file,
+            &self.introspection_client_secret,
+        ) {
             (Some(_), Some(_)) => {
                 let text = "is set beside introspection_client_secret_file: keep one of them";
                 return Err(problem("issuer.introspection_client_secret", text));
             }
             (Some(file), None) => Some(Secret::from_file(file).map_err(|error| {
-                problem("issuer.introspection_client_secret_file", &error.to_string())
+                problem(
+                    "issuer.introspection_client_secret_file",
+                    &error.to_string(),
+                )
             })?),
             (None, secret) => secret.clone(),
         };
         let authentication = self.introspection_client_authentication;
         match (self.introspection_client_id.clone(), secret) {
-            (Some(id), Some(secret)) => Ok(Some(ClientCredentials { id, secret, authentication })),
+            (Some(id), Some(secret)) => Ok(Some(ClientCredentials {
+                id,
+                secret,
+                authentication,
+            })),
             (None, None) if self.verification == Verification::Introspection => Err(problem(
                 "issuer.introspection_client_id",
                 "is needed for introspection, and its secret",
@@ -103,13 +119,17 @@ impl IssuerSection {
                 "issuer.introspection_client_secret_file",
                 "is needed beside introspection_client_id",
             )),
-            (None, Some(_)) => {
-                Err(problem("issuer.introspection_client_id", "is needed beside its secret"))
-            }
+            (None, Some(_)) => Err(problem(
+                "issuer.introspection_client_id",
+                "is needed beside its secret",
+            )),
         }
     }
 }
 
 fn problem(key: &str, text: &str) -> Problem {
-    Problem { source: key.to_owned(), text: text.to_owned() }
+    Problem {
+        source: key.to_owned(),
+        text: text.to_owned(),
+    }
 }

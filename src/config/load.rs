@@ -25,7 +25,11 @@ pub struct ConfigError(pub Vec<Problem>);
 impl fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(problems) = self;
-        write!(formatter, "the configuration has {} mistake", problems.len())?;
+        write!(
+            formatter,
+            "the configuration has {} mistake",
+            problems.len()
+        )?;
         formatter.write_str(if problems.len() == 1 { "" } else { "s" })?;
         for Problem { source, text } in problems {
             write!(formatter, "\n  {source}: {text}")?;
@@ -60,10 +64,20 @@ impl Sources<'_> {
         }
         self.read_environment(&mut config, &mut problems);
         for (path, value) in &self.flags {
-            apply(&mut config, path, value, &format!("--set {path}"), &mut problems);
+            apply(
+                &mut config,
+                path,
+                value,
+                &format!("--set {path}"),
+                &mut problems,
+            );
         }
         problems.extend(config.check());
-        if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError(problems))
+        }
     }
 
     fn read_environment(&self, config: &mut Config, problems: &mut Vec<Problem>) {
@@ -95,19 +109,28 @@ fn read_file(file: &Path, config: &mut Config, problems: &mut Vec<Problem>) {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) => {
-            return problems.push(Problem { source, text: format!("could not be read: {error}") });
+            return problems.push(Problem {
+                source,
+                text: format!("could not be read: {error}"),
+            });
         }
     };
     let table: Table = match text.parse() {
         Ok(table) => table,
         Err(error) => {
-            return problems.push(Problem { source, text: format!("is no TOML: {error}") });
+            return problems.push(Problem {
+                source,
+                text: format!("is no TOML: {error}"),
+            });
         }
     };
     for (section, value) in table {
         let Value::Table(settings) = value else {
             let text = "settings stand in a section, as [server]".to_owned();
-            problems.push(Problem { source: format!("{source}: {section}"), text });
+            problems.push(Problem {
+                source: format!("{source}: {section}"),
+                text,
+            });
             continue;
         };
         for (name, value) in settings {
@@ -138,40 +161,47 @@ fn plain_text(value: &Value) -> Option<String> {
     }
 }
 
-fn apply(
-    config: &mut Config,
-    path: &str,
-    value: &str,
-    source: &str,
-    problems: &mut Vec<Problem>,
-) {
-    match Key::find(path) {
-        Some(key) => set(config, key, value, source, problems),
-        None => {
-            let text = nearest(path).map_or_else(
-                || "no such setting; see usher config --keys".to_owned(),
-                |near| format!("no such setting; did you mean {near}?"),
-            );
-            problems.push(Problem { source: source.to_owned(), text });
-        }
+fn apply(config: &mut Config, path: &str, value: &str, source: &str, problems: &mut Vec<Problem>) {
+    if let Some(key) = Key::find(path) {
+        return set(config, key, value, source, problems);
     }
+    let text = nearest(path).map_or_else(
+        || "no such setting; see usher config --keys".to_owned(),
+        |near| format!("no such setting; did you mean {near}?"),
+    );
+    problems.push(Problem {
+        source: source.to_owned(),
+        text,
+    });
 }
 
 fn set(config: &mut Config, key: &Key, value: &str, source: &str, problems: &mut Vec<Problem>) {
     if let Err(text) = key.set(config, value) {
-        problems.push(Problem { source: source.to_owned(), text });
+        problems.push(Problem {
+            source: source.to_owned(),
+            text,
+        });
     }
 }
 
 /// A key of the same name in another section, or of the same section and a similar name.
 fn nearest(path: &str) -> Option<&'static str> {
     let (section, name) = path.split_once('.').unwrap_or(("", path));
-    let of_name = |key: &&Key| key.path.split_once('.').is_some_and(|(_, known)| known == name);
+    let of_name = |key: &&Key| {
+        key.path
+            .split_once('.')
+            .is_some_and(|(_, known)| known == name)
+    };
     let similar = |key: &&Key| {
-        key.path.split_once('.').is_some_and(|(known_section, known)| {
-            known_section == section && (known.contains(name) || name.contains(known))
-        })
+        key.path
+            .split_once('.')
+            .is_some_and(|(known_section, known)| {
+                known_section == section && (known.contains(name) || name.contains(known))
+            })
     };
     let mut keys = super::KEYS.iter();
-    keys.clone().find(of_name).or_else(|| keys.find(similar)).map(|key| key.path)
+    keys.clone()
+        .find(of_name)
+        .or_else(|| keys.find(similar))
+        .map(|key| key.path)
 }

@@ -7,15 +7,19 @@ mod check;
 mod issuer;
 mod keys;
 mod load;
+mod table;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 pub use issuer::IssuerSection;
-pub use keys::{KEYS, Key, markdown};
+pub use keys::{Key, markdown};
 pub use load::{ConfigError, Problem, Sources};
+pub use table::KEYS;
 
 use crate::{
-    fetch, handler, router, scope::Scopes, transport,
+    fetch, handler, router,
+    scope::Scopes,
+    transport,
     units::{HumanDuration, PublicUrl},
 };
 
@@ -116,7 +120,10 @@ impl Default for ResourceConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), format: LogFormat::Text }
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+        }
     }
 }
 

@@ -4,14 +4,22 @@ use super::*;
 
 fn read(environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let owned = |pairs: &[(&str, &str)]| {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     };
-    let sources = Sources { file: None, environment: owned(environment), flags: owned(flags) };
+    let sources = Sources {
+        file: None,
+        environment: owned(environment),
+        flags: owned(flags),
+    };
     sources.read(Config::default())
 }
 
 fn file(name: &str, text: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("usher-config-{}-{name}.toml", std::process::id()));
+    let path =
+        std::env::temp_dir().join(format!("usher-config-{}-{name}.toml", std::process::id()));
     fs::write(&path, text).unwrap();
     path
 }
@@ -24,7 +32,8 @@ fn every_default_is_right_and_reads_back_as_it_is_shown() {
     for key in KEYS {
         let shown = key.get(&defaults);
         let mut config = Config::default();
-        key.set(&mut config, &shown).unwrap_or_else(|error| panic!("{}: {error}", key.path));
+        key.set(&mut config, &shown)
+            .unwrap_or_else(|error| panic!("{}: {error}", key.path));
         assert_eq!(key.get(&config), shown, "{}", key.path);
     }
 }
@@ -49,7 +58,10 @@ fn every_mistake_is_reported_at_once_and_where_it_is() {
     );
     let sources = Sources {
         file: Some(&path),
-        environment: vec![("USHER_ISSUER_LEEWAY".into(), "soon".into()), ("USHER_TYPO".into(), "1".into())],
+        environment: vec![
+            ("USHER_ISSUER_LEEWAY".into(), "soon".into()),
+            ("USHER_TYPO".into(), "1".into()),
+        ],
         flags: vec![("transport.idle_after".into(), "1s".into())],
     };
 
@@ -74,7 +86,10 @@ fn every_mistake_is_reported_at_once_and_where_it_is() {
 // X09
 #[test]
 fn flags_win_over_the_environment_and_the_environment_over_the_file() {
-    let path = file("order", "[issuer]\nleeway = \"1s\"\nalgorithms = [\"RS256\", \"ES384\"]\n[fetch]\ndeadline = \"1s\"\n[session]\nidle_after = \"1min\"\n");
+    let path = file(
+        "order",
+        "[issuer]\nleeway = \"1s\"\nalgorithms = [\"RS256\", \"ES384\"]\n[fetch]\ndeadline = \"1s\"\n[session]\nidle_after = \"1min\"\n",
+    );
     let sources = Sources {
         file: Some(&path),
         environment: vec![
@@ -109,8 +124,19 @@ fn variables_that_kubernetes_sets_for_a_service_named_usher_are_not_settings() {
 fn listening_everywhere_needs_the_url_that_clients_use() {
     let everywhere = ("server.listen", "0.0.0.0:3001");
 
-    assert!(read(&[], &[everywhere]).unwrap_err().to_string().contains("server.public_url"));
-    assert!(read(&[], &[everywhere, ("server.public_url", "https://mcp.example.com")]).is_ok());
+    assert!(
+        read(&[], &[everywhere])
+            .unwrap_err()
+            .to_string()
+            .contains("server.public_url")
+    );
+    assert!(
+        read(
+            &[],
+            &[everywhere, ("server.public_url", "https://mcp.example.com")]
+        )
+        .is_ok()
+    );
 }
 
 #[test]
@@ -118,8 +144,21 @@ fn half_a_credential_is_named() {
     let issuer = ("issuer.url", "https://issuer.example");
     let half = read(&[], &[issuer, ("issuer.introspection_client_id", "usher")]).unwrap();
 
-    assert!(half.issuer.to_auth().unwrap_err().source.contains("secret_file"));
-    assert!(Config::default().issuer.to_auth().unwrap_err().source.contains("issuer.url"));
+    assert!(
+        half.issuer
+            .to_auth()
+            .unwrap_err()
+            .source
+            .contains("secret_file")
+    );
+    assert!(
+        Config::default()
+            .issuer
+            .to_auth()
+            .unwrap_err()
+            .source
+            .contains("issuer.url")
+    );
 }
 
 #[test]
@@ -127,7 +166,10 @@ fn a_secret_is_never_shown() {
     let secret = ("issuer.introspection_client_secret", "s3cret");
     let config = read(&[], &[secret]).unwrap();
 
-    let shown = format!("{config:?}{}", KEYS.iter().map(|key| key.get(&config)).collect::<String>());
+    let shown = format!(
+        "{config:?}{}",
+        KEYS.iter().map(|key| key.get(&config)).collect::<String>()
+    );
     assert!(!shown.contains("s3cret"));
 }
 
@@ -135,5 +177,9 @@ fn a_secret_is_never_shown() {
 fn the_page_of_settings_is_what_the_program_says() {
     let page = include_str!("../../docs/configuration.md");
 
-    assert_eq!(page.trim(), markdown().trim(), "write it anew: usher config --markdown");
+    assert_eq!(
+        page.trim(),
+        markdown().trim(),
+        "write it anew: usher config --markdown"
+    );
 }

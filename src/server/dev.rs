@@ -44,8 +44,14 @@ impl Server {
     /// The same with settings of your own and the provider at this loopback address.
     #[must_use]
     pub fn with_provider(self, listen: SocketAddr) -> DevServer {
-        let provider = idp::Config { listen, ..idp::Config::dev_defaults() };
-        DevServer { server: self, provider }
+        let provider = idp::Config {
+            listen,
+            ..idp::Config::dev_defaults()
+        };
+        DevServer {
+            server: self,
+            provider,
+        }
     }
 }
 
@@ -87,7 +93,10 @@ impl DevServer {
     /// # Errors
     /// See [`ServerError`]; a provider anywhere but on this machine is refused.
     pub fn start(self) -> Result<RunningDev, ServerError> {
-        let Self { mut server, mut provider } = self;
+        let Self {
+            mut server,
+            mut provider,
+        } = self;
         // The address is checked before anything listens.
         let resource_server = ResourceServer::generate(RESOURCE_SERVER)?;
         let credentials = resource_server.clone();
@@ -96,7 +105,11 @@ impl DevServer {
         let idp = Idp::bind(provider, server.clock.clone())?;
 
         server.config.issuer = IssuerSection {
-            url: Some(idp.issuer().parse::<Issuer>().map_err(ServerError::OwnIssuer)?),
+            url: Some(
+                idp.issuer()
+                    .parse::<Issuer>()
+                    .map_err(ServerError::OwnIssuer)?,
+            ),
             verification: Verification::Auto,
             introspection_client_id: Some(credentials.client_id),
             introspection_client_secret: Some(credentials.client_secret),
@@ -105,11 +118,17 @@ impl DevServer {
         };
         let bound = server.bind()?;
         let url = bound.url();
-        let resources =
-            ["/mcp", "/sse", ""].map(|path| url.join(path)).into_iter().collect::<Vec<_>>();
+        let resources = ["/mcp", "/sse", ""]
+            .map(|path| url.join(path))
+            .into_iter()
+            .collect::<Vec<_>>();
         let provider = idp.run(resources)?;
         let running = bound.start()?;
-        Ok(RunningDev { running, provider, settings })
+        Ok(RunningDev {
+            running,
+            provider,
+            settings,
+        })
     }
 
     /// Starts both, and runs until the operator sends SIGTERM or SIGINT.
@@ -144,14 +163,18 @@ impl RunningDev {
 
     /// Runs until the operator sends a signal, then stops both; a second signal does not wait.
     pub async fn until_signalled(self, signals: Signals) {
-        let Self { running, provider, .. } = self;
+        let Self {
+            running, provider, ..
+        } = self;
         running.until_signalled(signals).await;
         provider.stop().await;
     }
 
     /// Stops both.
     pub async fn stop(self) {
-        let Self { running, provider, .. } = self;
+        let Self {
+            running, provider, ..
+        } = self;
         running.stop().await;
         provider.stop().await;
     }

@@ -1,6 +1,10 @@
 //! The listeners: sockets and the HTTP settings that the measurements asked for.
 
-use std::{io, net::{SocketAddr, TcpListener}, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 use actix_web::{
     App, HttpServer,

@@ -6,6 +6,7 @@
 mod dev;
 mod error;
 mod listener;
+mod verifier_metrics;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -16,7 +17,7 @@ pub use dev::{DevServer, RunningDev};
 pub use error::ServerError;
 
 use crate::{
-    auth::{Audiences, Verifier},
+    auth::Verifier,
     config::{self, Config},
     fetch::Fetcher,
     handler::{Handler, Tool, whoami},
@@ -30,6 +31,7 @@ use crate::{
     units::PublicUrl,
 };
 use listener::Bound;
+use verifier_metrics::VerifierMetrics;
 
 /// A server that is not running yet.
 ///
@@ -75,8 +77,16 @@ impl Server {
             title: Some("Usher".to_owned()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let info = ServerInfo { implementation, instructions: None };
-        Self { config, tools: vec![whoami()], info, clock: Clock::system() }
+        let info = ServerInfo {
+            implementation,
+            instructions: None,
+        };
+        Self {
+            config,
+            tools: vec![whoami()],
+            info,
+            clock: Clock::system(),
+        }
     }
 
     /// Adds a tool.
@@ -113,7 +123,12 @@ impl Server {
             None if public.address.ip().is_unspecified() => return Err(ServerError::NoPublicUrl),
             None => PublicUrl::of_address(public.address),
         };
-        Ok(BoundServer { server: self, public, admin, public_url })
+        Ok(BoundServer {
+            server: self,
+            public,
+            admin,
+            public_url,
+        })
     }
 
     /// Binds and starts. Needs an actix system (`#[actix_web::main]`).
@@ -147,27 +162,39 @@ impl BoundServer {
     /// # Errors
     /// See [`ServerError`].
     pub fn start(self) -> Result<Running, ServerError> {
-        let Self { server, public, admin, public_url } = self;
-        let Server { config, tools, info, clock } = server;
+        let Self {
+            server,
+            public,
+            admin,
+            public_url,
+        } = self;
+        let Server {
+            config,
+            tools,
+            info,
+            clock,
+        } = server;
         let metrics = Metrics::new();
         let fetcher = Fetcher::new(config.fetch.clone()).map_err(ServerError::Fetcher)?;
 
         let auth = config.issuer.to_auth().map_err(ServerError::Issuer)?;
         let issuer = auth.issuer.issuer.clone();
         let resources = resources(&config.resource, &public_url, &issuer);
-        let audiences = audiences(&config, &resources);
         let verifier = Verifier::start(auth, fetcher, clock.clone());
-        metrics.register_collector(Box::new(verifier.collector()));
+        metrics.register_collector(Box::new(VerifierMetrics(verifier.clone())));
+        let configured = config.resource.audiences.iter().cloned();
+        // One set for every endpoint: a client of /sse posts to /messages with the token for /sse.
+        let audiences = verifier.audiences(resources.audiences().into_iter().chain(configured));
         let handler = Handler::new(config.handler, info, tools, metrics.clone());
         let mut router_config = config.router;
         router_config.session.token_leeway = config.issuer.leeway;
-        let router =
-            RouterHandle::start(router_config, handler.clone(), metrics.clone(), clock);
+        let router = RouterHandle::start(router_config, handler.clone(), metrics.clone(), clock);
 
         let watched = verifier.clone();
-        let checks = vec![Check::new("the authorization server's metadata and keys", move || {
-            watched.is_ready()
-        })];
+        let checks = vec![Check::new(
+            "the authorization server's metadata and keys",
+            move || watched.is_ready(),
+        )];
         let health = Health::new(checks, metrics.clone());
         let rooms = Rooms {
             public_url: public_url.clone(),
@@ -220,14 +247,6 @@ fn resources(
     ours.name.clone_from(&config.name);
     ours.scopes.clone_from(&config.scopes);
     ProtectedResources::new(ours)
-}
-
-/// For whom a token must be issued to be taken here, whichever endpoint it comes in at: a client of
-/// `/sse` posts to `/messages` with the token it got for `/sse`.
-fn audiences(config: &Config, resources: &ProtectedResources) -> Audiences {
-    let configured = config.resource.audiences.iter().cloned();
-    Audiences::new(resources.audiences().into_iter().chain(configured))
-        .or_none_by_introspection(config.issuer.introspection_without_audience)
 }
 
 impl Running {
@@ -291,8 +310,14 @@ impl Running {
             self.router.drain().await;
             self.public_handle.stop(true).await;
         };
-        if tokio::time::timeout(self.drain_after, orderly).await.is_err() {
-            tracing::warn!(sessions = self.router.sessions(), "calls were still running at the end of the drain");
+        if tokio::time::timeout(self.drain_after, orderly)
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                sessions = self.router.sessions(),
+                "calls were still running at the end of the drain"
+            );
         }
         self.admin_handle.stop(false).await;
     }

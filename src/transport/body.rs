@@ -18,7 +18,10 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max: ByteSize::from_mib(4), deadline: HumanDuration::from_secs(30) }
+        Self {
+            max: ByteSize::from_mib(4),
+            deadline: HumanDuration::from_secs(30),
+        }
     }
 }
 
@@ -47,7 +50,9 @@ async fn collect(
     announced: usize,
     max: ByteSize,
 ) -> Result<Bytes, RefusalKind> {
-    let Some(first) = payload.next().await else { return Ok(Bytes::new()) };
+    let Some(first) = payload.next().await else {
+        return Ok(Bytes::new());
+    };
     let first = first.map_err(|_broken| RefusalKind::Broken)?;
     // The usual case: the whole body came with the head, and is taken without a copy.
     if first.len() == announced && first.len() <= max.bytes() {

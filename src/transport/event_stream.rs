@@ -79,7 +79,16 @@ impl EventStream {
         metrics.stream_opened();
         let quiet = Box::pin(sleep(keep_alive));
         let state = State::Open;
-        Self { preamble, first, frames, quiet, keep_alive, state, ends_with_answer, metrics }
+        Self {
+            preamble,
+            first,
+            frames,
+            quiet,
+            keep_alive,
+            state,
+            ends_with_answer,
+            metrics,
+        }
     }
 
     /// The response around it: never stored, never buffered by a proxy.
@@ -113,9 +122,8 @@ pub(super) fn event(name: &str, data: &[u8]) -> Bytes {
 /// What the client can read of the end. One that left itself needs no reason, and neither does one
 /// that got its answer.
 fn last_words(reason: Option<CloseReason>) -> Option<Bytes> {
-    let reason = reason.filter(|reason| {
-        !matches!(reason, CloseReason::Finished | CloseReason::Disconnected)
-    })?;
+    let reason = reason
+        .filter(|reason| !matches!(reason, CloseReason::Finished | CloseReason::Disconnected))?;
     Some(Bytes::from(format!(": closed: {reason}\n\n")))
 }
 
@@ -142,7 +150,10 @@ impl MessageBody for EventStream {
         }
         match Pin::new(&mut stream.frames).poll_next(context) {
             Poll::Ready(Some(frame)) => {
-                stream.quiet.as_mut().reset(Instant::now() + stream.keep_alive);
+                stream
+                    .quiet
+                    .as_mut()
+                    .reset(Instant::now() + stream.keep_alive);
                 return Poll::Ready(Some(Ok(stream.write(&frame))));
             }
             Poll::Ready(None) => {
@@ -152,7 +163,10 @@ impl MessageBody for EventStream {
             Poll::Pending => {}
         }
         ready!(stream.quiet.as_mut().poll(context));
-        stream.quiet.as_mut().reset(Instant::now() + stream.keep_alive);
+        stream
+            .quiet
+            .as_mut()
+            .reset(Instant::now() + stream.keep_alive);
         // Whoever waits on the reset timer has to have been polled once after it.
         context.waker().wake_by_ref();
         Poll::Ready(Some(Ok(Bytes::from_static(b": keep-alive\n\n"))))
@@ -175,19 +189,31 @@ mod tests {
     const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
     async fn next(stream: &mut EventStream) -> Option<String> {
-        let bytes = poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await?.unwrap();
+        let bytes = poll_fn(|context| Pin::new(&mut *stream).poll_next(context))
+            .await?
+            .unwrap();
         Some(String::from_utf8(bytes.to_vec()).unwrap())
     }
 
     #[tokio::test]
     async fn a_frame_is_one_event_and_the_answer_is_the_last() {
         let (outlet, frames) = outlet(outlet::Config::default());
-        outlet.send(Frame::Message(Bytes::from_static(b"{\"n\":1}"))).unwrap();
-        outlet.send(Frame::Answer(Bytes::from_static(b"{\"n\":2}"))).unwrap();
+        outlet
+            .send(Frame::Message(Bytes::from_static(b"{\"n\":1}")))
+            .unwrap();
+        outlet
+            .send(Frame::Answer(Bytes::from_static(b"{\"n\":2}")))
+            .unwrap();
         let mut stream = EventStream::of_answer(None, frames, KEEP_ALIVE, Metrics::new());
 
-        assert_eq!(next(&mut stream).await.unwrap(), "event: message\ndata: {\"n\":1}\n\n");
-        assert_eq!(next(&mut stream).await.unwrap(), "event: message\ndata: {\"n\":2}\n\n");
+        assert_eq!(
+            next(&mut stream).await.unwrap(),
+            "event: message\ndata: {\"n\":1}\n\n"
+        );
+        assert_eq!(
+            next(&mut stream).await.unwrap(),
+            "event: message\ndata: {\"n\":2}\n\n"
+        );
         assert_eq!(next(&mut stream).await, None);
     }
 
@@ -199,7 +225,10 @@ mod tests {
 
         let event = event("message", &json);
 
-        let line = std::str::from_utf8(&event).unwrap().strip_suffix("\n\n").unwrap();
+        let line = std::str::from_utf8(&event)
+            .unwrap()
+            .strip_suffix("\n\n")
+            .unwrap();
         let data = line.strip_prefix("event: message\ndata: ").unwrap();
         assert!(!data.contains(['\n', '\r']), "{data:?}");
         assert_eq!(serde_json::from_str::<String>(data).unwrap(), text);
@@ -223,7 +252,10 @@ mod tests {
         let mut stream = EventStream::of_session(None, frames, KEEP_ALIVE, Metrics::new());
         outlet.close(CloseReason::TokenExpired);
 
-        assert_eq!(next(&mut stream).await.unwrap(), ": closed: the access token has expired\n\n");
+        assert_eq!(
+            next(&mut stream).await.unwrap(),
+            ": closed: the access token has expired\n\n"
+        );
         assert_eq!(next(&mut stream).await, None);
     }
 }

@@ -22,7 +22,7 @@ use super::{Door, Refusal, RefusalKind};
 use crate::units::{PublicUrl, is_loopback};
 
 /// Who may send requests here.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Config {
     /// Host names, without port, that a `Host` header may name beside that of the public URL.
     /// Default none.
@@ -33,16 +33,6 @@ pub struct Config {
     /// Whether pages of this machine (`http://localhost:*` and the like) may call it too, as the MCP
     /// Inspector does. Default false; `usher dev` sets it.
     pub allow_loopback_origins: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            allowed_hosts: Vec::new(),
-            allowed_origins: Vec::new(),
-            allow_loopback_origins: false,
-        }
-    }
 }
 
 /// The gate's rules, prepared once.
@@ -68,7 +58,11 @@ impl Gate {
         }
         hosts.push(own_host);
         origins.push(public_url.as_str().to_owned());
-        Self { hosts, origins, loopback_origins: config.allow_loopback_origins }
+        Self {
+            hosts,
+            origins,
+            loopback_origins: config.allow_loopback_origins,
+        }
     }
 
     fn admits_host(&self, headers: &HeaderMap, authority: Option<&str>) -> bool {
@@ -76,13 +70,17 @@ impl Gate {
         // One name, and in an absolute-form target the same kind of name.
         let [host] = named[..] else { return false };
         let is_ours = |name: &str| {
-            self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host_name(name)))
+            self.hosts
+                .iter()
+                .any(|ours| ours.eq_ignore_ascii_case(host_name(name)))
         };
         host.to_str().is_ok_and(is_ours) && authority.is_none_or(is_ours)
     }
 
     fn admits_origin(&self, origin: &HeaderValue) -> bool {
-        let Ok(origin) = origin.to_str() else { return false };
+        let Ok(origin) = origin.to_str() else {
+            return false;
+        };
         if self.origins.iter().any(|ours| ours == origin) {
             return true;
         }
@@ -109,10 +107,18 @@ pub async fn guard(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let Some(door) = request.app_data::<web::Data<Door>>().cloned() else {
         tracing::error!("the gate has no door behind it");
-        return Ok(request.into_response(HttpResponse::InternalServerError()).map_into_right_body());
+        return Ok(request
+            .into_response(HttpResponse::InternalServerError())
+            .map_into_right_body());
     };
-    let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
-    if !door.gate.admits_host(request.headers(), authority.as_deref()) {
+    let authority = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str().to_owned());
+    if !door
+        .gate
+        .admits_host(request.headers(), authority.as_deref())
+    {
         let response = Refusal::new(RefusalKind::Host).respond(&door);
         return Ok(request.into_response(response).map_into_right_body());
     }
@@ -125,7 +131,11 @@ pub async fn guard(
         let response = Refusal::new(RefusalKind::Origin).respond(&door);
         return Ok(request.into_response(response).map_into_right_body());
     }
-    let readers = if for_everybody { Some(HeaderValue::from_static("*")) } else { origin };
+    let readers = if for_everybody {
+        Some(HeaderValue::from_static("*"))
+    } else {
+        origin
+    };
     if let Some(readers) = &readers
         && is_preflight(request.request())
     {
@@ -147,7 +157,9 @@ pub async fn guard(
 
 fn is_preflight(request: &HttpRequest) -> bool {
     request.method() == Method::OPTIONS
-        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        && request
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 fn preflight(request: &HttpRequest, readers: HeaderValue) -> HttpResponse {
@@ -158,7 +170,10 @@ fn preflight(request: &HttpRequest, readers: HeaderValue) -> HttpResponse {
         .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"))
         .insert_header((header::VARY, "Origin"));
     // The origin is one of ours, or the document is public: any header may be sent.
-    if let Some(wanted) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+    if let Some(wanted) = request
+        .headers()
+        .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
+    {
         response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone()));
     }
     response.finish()
@@ -210,7 +225,12 @@ mod tests {
         let admits = |origin| gate.admits_origin(&HeaderValue::from_static(origin));
 
         assert!(admits("http://127.0.0.1:3001") && admits("http://localhost:3001"));
-        for origin in ["https://evil.example", "null", "http://127.0.0.1:3001.evil.example", ""] {
+        for origin in [
+            "https://evil.example",
+            "null",
+            "http://127.0.0.1:3001.evil.example",
+            "",
+        ] {
             assert!(!admits(origin), "{origin}");
         }
     }

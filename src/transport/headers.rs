@@ -25,8 +25,13 @@ pub(super) fn require_json(headers: &HeaderMap) -> Result<(), RefusalKind> {
         .map(str::trim);
     let encoded = single(headers, header::CONTENT_ENCODING.as_str())
         .is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"));
-    let is_json = media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json"));
-    if is_json && !encoded { Ok(()) } else { Err(RefusalKind::NotJson) }
+    let is_json =
+        media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json"));
+    if is_json && !encoded {
+        Ok(())
+    } else {
+        Err(RefusalKind::NotJson)
+    }
 }
 
 /// A Streamable HTTP client must take both forms of an answer (2025-03-26, transports).
@@ -34,7 +39,9 @@ pub(super) fn require_both_forms(headers: &HeaderMap) -> Result<(), RefusalKind>
     if accepts(headers, "application", "json") && accepts(headers, "text", "event-stream") {
         return Ok(());
     }
-    Err(RefusalKind::NotAcceptable("application/json, text/event-stream"))
+    Err(RefusalKind::NotAcceptable(
+        "application/json, text/event-stream",
+    ))
 }
 
 /// A stream can only be an event stream. A client of 2024-11-05 need not say so.
@@ -48,7 +55,10 @@ pub(super) fn require_event_stream(headers: &HeaderMap) -> Result<(), RefusalKin
 /// Whether `Accept` takes a media type; the most specific range decides (RFC 9110 §12.5.1).
 fn accepts(headers: &HeaderMap, kind: &str, form: &str) -> bool {
     let mut best = (0, false);
-    for value in headers.get_all(header::ACCEPT).filter_map(|value| value.to_str().ok()) {
+    for value in headers
+        .get_all(header::ACCEPT)
+        .filter_map(|value| value.to_str().ok())
+    {
         for range in value.split(',') {
             let mut parts = range.split(';').map(str::trim);
             let specific = match parts.next().and_then(|range| range.split_once('/')) {
@@ -77,10 +87,16 @@ pub(super) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 
 /// Compares a modern request's headers with its body: a proxy may have decided by the one, we by the
 /// other (2026-07-28, transports).
-pub(super) fn compare_modern(headers: &HeaderMap, method: &Method, peek: &Peek) -> Result<(), RpcError> {
+pub(super) fn compare_modern(
+    headers: &HeaderMap,
+    method: &Method,
+    peek: &Peek,
+) -> Result<(), RpcError> {
     let mismatch = |text: String| RpcError::new(codes::HEADER_MISMATCH, text);
     let require = |name: &str, body: &str| match single(headers, name).map(decode) {
-        None => Err(mismatch(format!("the header {name} is missing or there twice"))),
+        None => Err(mismatch(format!(
+            "the header {name} is missing or there twice"
+        ))),
         Some(None) => Err(mismatch(format!("the header {name} is not decodable"))),
         Some(Some(header)) if header == body => Ok(()),
         Some(Some(_)) => Err(mismatch(format!("the header {name} and the body differ"))),
@@ -102,7 +118,10 @@ pub(super) fn compare_modern(headers: &HeaderMap, method: &Method, peek: &Peek) 
 
 /// `=?base64?…?=` holds what a header can't (2026-07-28, header encoding); the markers are exact.
 fn decode(value: &str) -> Option<Cow<'_, str>> {
-    match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
+    match value
+        .strip_prefix("=?base64?")
+        .and_then(|rest| rest.strip_suffix("?="))
+    {
         Some(encoded) => {
             let bytes = STANDARD.decode(encoded).ok()?;
             String::from_utf8(bytes).ok().map(Cow::Owned)
@@ -120,7 +139,10 @@ mod tests {
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
         }
         headers
     }
@@ -137,7 +159,11 @@ mod tests {
             ("text/event-stream;q=0, */*", false),
             ("text/html", false),
         ] {
-            assert_eq!(require_both_forms(&headers(&[("accept", accept)])).is_ok(), taken, "{accept}");
+            assert_eq!(
+                require_both_forms(&headers(&[("accept", accept)])).is_ok(),
+                taken,
+                "{accept}"
+            );
         }
         assert!(require_both_forms(&headers(&[])).is_err());
         assert!(require_event_stream(&headers(&[])).is_ok());
@@ -149,17 +175,27 @@ mod tests {
         for content_type in ["application/json", "Application/JSON; charset=utf-8"] {
             assert!(require_json(&headers(&[("content-type", content_type)])).is_ok());
         }
-        for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"] {
+        for content_type in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/jsonp",
+        ] {
             assert!(require_json(&headers(&[("content-type", content_type)])).is_err());
         }
         assert!(require_json(&headers(&[])).is_err());
-        let bomb = headers(&[("content-type", "application/json"), ("content-encoding", "gzip")]);
+        let bomb = headers(&[
+            ("content-type", "application/json"),
+            ("content-encoding", "gzip"),
+        ]);
         assert!(require_json(&bomb).is_err());
     }
 
     #[test]
     fn a_name_that_no_header_can_hold_is_decoded_before_it_is_compared() {
-        let peek = Peek { name: Some(Value::from("wörld")), ..Peek::default() };
+        let peek = Peek {
+            name: Some(Value::from("wörld")),
+            ..Peek::default()
+        };
         let with_name = |name| headers(&[("mcp-method", "tools/call"), ("mcp-name", name)]);
 
         let encoded = with_name("=?base64?d8O2cmxk?=");

@@ -2,10 +2,11 @@
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder,
-    http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, CACHE_CONTROL},
+    http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
     web::{self, ServiceConfig},
 };
 use maud::{Markup, html};
+use std::future::ready;
 
 use super::Door;
 use crate::{
@@ -16,11 +17,11 @@ use crate::{
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.route("/", web::get().to(home));
     for asset in ASSETS {
-        config.route(asset.path, web::get().to(move || serve(asset)));
+        config.route(asset.path, web::get().to(move || ready(serve(asset))));
     }
 }
 
-async fn serve(asset: page::Asset) -> HttpResponse {
+fn serve(asset: page::Asset) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, asset.content_type))
         .insert_header((CACHE_CONTROL, "public, max-age=300"))

@@ -7,9 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use url::form_urlencoded;
 
 use super::{
-    Door, Endpoint, EventStream, Refusal, RefusalKind, body,
-    event_stream::event,
-    headers,
+    Door, Endpoint, EventStream, Refusal, RefusalKind, body, event_stream::event, headers,
 };
 use crate::{
     outlet::outlet,
@@ -19,7 +17,9 @@ use crate::{
 
 /// GET `/sse`: a session and its stream.
 pub(super) async fn open(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
-    answer_open(&request, &door).await.unwrap_or_else(|refusal| refusal.respond(&door))
+    answer_open(&request, &door)
+        .await
+        .unwrap_or_else(|refusal| refusal.respond(&door))
 }
 
 /// POST `/messages`: one message.
@@ -60,8 +60,7 @@ async fn answer_open(request: &HttpRequest, door: &Door) -> Result<HttpResponse,
     // Relative, so that it is right behind any proxy; clients refuse another origin.
     let endpoint = format!("/messages?sessionId={}", session.id());
     let preamble = Some(event("endpoint", endpoint.as_bytes()));
-    let stream =
-        EventStream::of_session(preamble, frames, door.keep_alive, door.metrics.clone());
+    let stream = EventStream::of_session(preamble, frames, door.keep_alive, door.metrics.clone());
     Ok(stream.into_response())
 }
 
@@ -73,7 +72,10 @@ async fn answer_post(
     let principal = door.authenticate(request, Endpoint::Sse).await?;
     headers::require_json(request.headers())?;
     let id = session_id(request.query_string())?;
-    let session = door.router.find(&id, &principal, Transport::Sse).map_err(RefusalKind::from)?;
+    let session = door
+        .router
+        .find(&id, &principal, Transport::Sse)
+        .map_err(RefusalKind::from)?;
     let body = body::read(request, payload, door.body).await?;
     let message = ClientMessage::parse(&body).map_err(RefusalKind::from)?;
     let mut request_id = None;
@@ -82,9 +84,14 @@ async fn answer_post(
         door.require_scopes(&principal, request, &peek, Endpoint::Sse)?;
         request_id = Some(request.id.clone());
     }
-    let taken = door.router.dispatch(&session, principal, message, None).await;
+    let taken = door
+        .router
+        .dispatch(&session, principal, message, None)
+        .await;
     taken.map_err(|error| Refusal::of(request_id.as_ref(), error))?;
-    Ok(HttpResponse::Accepted().content_type("text/plain").body("Accepted"))
+    Ok(HttpResponse::Accepted()
+        .content_type("text/plain")
+        .body("Accepted"))
 }
 
 /// The one `sessionId` of a query. Named twice, in other letters or not at all, it is missing: no
@@ -94,7 +101,9 @@ fn session_id(query: &str) -> Result<String, RefusalKind> {
         form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "sessionId");
     match (named.next(), named.next()) {
         (Some((_, id)), None) => Ok(id.into_owned()),
-        _ => Err(RefusalKind::SessionMissing("POST to the URL that GET /sse announced")),
+        _ => Err(RefusalKind::SessionMissing(
+            "POST to the URL that GET /sse announced",
+        )),
     }
 }
 
@@ -109,7 +118,13 @@ mod tests {
         assert_eq!(session_id("x=1&sessionId=a%2Db").unwrap(), "a-b");
         // Decoded once only.
         assert_eq!(session_id("sessionId=a%252Db").unwrap(), "a%2Db");
-        for query in ["", "sessionId=a&sessionId=b", "sessionid=a", "sessionId[]=a", "session_id=a"] {
+        for query in [
+            "",
+            "sessionId=a&sessionId=b",
+            "sessionid=a",
+            "sessionId[]=a",
+            "session_id=a",
+        ] {
             assert!(session_id(query).is_err(), "{query}");
         }
     }

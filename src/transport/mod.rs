@@ -167,7 +167,10 @@ impl Door {
             return Ok(());
         }
         let error = AuthError::InsufficientScope { needed };
-        Err(Refusal::of(Some(&request.id), RefusalKind::Auth(error, endpoint.path())))
+        Err(Refusal::of(
+            Some(&request.id),
+            RefusalKind::Auth(error, endpoint.path()),
+        ))
     }
 }
 
@@ -201,4 +204,3 @@ pub fn routes(config: &mut ServiceConfig, door: web::Data<Door>) {
 async fn not_found(door: web::Data<Door>) -> actix_web::HttpResponse {
     Refusal::new(RefusalKind::NotFound).respond(&door)
 }
-

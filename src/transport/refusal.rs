@@ -72,7 +72,10 @@ impl Refusal {
     }
 
     pub(super) fn of(id: Option<&RequestId>, kind: impl Into<RefusalKind>) -> Self {
-        Self { kind: kind.into(), id: id.cloned() }
+        Self {
+            kind: kind.into(),
+            id: id.cloned(),
+        }
     }
 
     /// The response, counted and logged.
@@ -83,7 +86,11 @@ impl Refusal {
         if let Some(limit) = kind.limit() {
             door.metrics.limit_hit(limit);
         }
-        tracing::debug!(status = status.as_u16(), reason = kind.label(), "request refused");
+        tracing::debug!(
+            status = status.as_u16(),
+            reason = kind.label(),
+            "request refused"
+        );
 
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CACHE_CONTROL, "no-store"));

@@ -71,7 +71,9 @@ async fn answer_post(
 
     let peek = Peek::at(params_of(&message));
     match era(request, &peek, &message)? {
-        ProtocolVersion::V2026_07_28 => answer_modern(request, door, principal, message, peek).await,
+        ProtocolVersion::V2026_07_28 => {
+            answer_modern(request, door, principal, message, peek).await
+        }
         _legacy => answer_legacy(request, door, principal, message, &peek).await,
     }
 }
@@ -105,9 +107,8 @@ async fn answer_modern(
         // A notification needs no session to be ignored in.
         return Ok(HttpResponse::Accepted().finish());
     };
-    let refuse = |status, error| {
-        Refusal::of(Some(&request.id), RefusalKind::Protocol(status, error))
-    };
+    let refuse =
+        |status, error| Refusal::of(Some(&request.id), RefusalKind::Protocol(status, error));
     let bad_request = |error| refuse(StatusCode::BAD_REQUEST, error);
     headers::compare_modern(http.headers(), &request.method, &peek).map_err(bad_request)?;
     door.require_scopes(&principal, &request, &peek, Endpoint::Mcp)?;
@@ -118,7 +119,13 @@ async fn answer_modern(
     }
 
     let (outlet, frames) = outlet(door.stream);
-    let call = exchange(door.handler.clone(), principal, meta.version, request, outlet);
+    let call = exchange(
+        door.handler.clone(),
+        principal,
+        meta.version,
+        request,
+        outlet,
+    );
     actix_web::rt::spawn(call);
     Ok(reply(door, frames, None).await)
 }
@@ -141,12 +148,18 @@ async fn answer_legacy(
     let session = find(http, door, &principal).map_err(refuse)?;
     let wants_answer = matches!(message, ClientMessage::Request(_));
     if !wants_answer {
-        let told = door.router.dispatch(&session, principal, message, None).await;
+        let told = door
+            .router
+            .dispatch(&session, principal, message, None)
+            .await;
         told.map_err(|error| refuse(error.into()))?;
         return Ok(HttpResponse::Accepted().finish());
     }
     let (outlet, frames) = outlet(door.stream);
-    let asked = door.router.dispatch(&session, principal, message, Some(outlet)).await;
+    let asked = door
+        .router
+        .dispatch(&session, principal, message, Some(outlet))
+        .await;
     asked.map_err(|error| refuse(error.into()))?;
     Ok(reply(door, frames, None).await)
 }
@@ -170,7 +183,10 @@ async fn initialize(
     let opened = door.router.open(principal.clone(), None).await;
     let session = opened.map_err(|error| refuse(error.into()))?;
     let (outlet, frames) = outlet(door.stream);
-    let asked = door.router.dispatch(&session, principal, message, Some(outlet)).await;
+    let asked = door
+        .router
+        .dispatch(&session, principal, message, Some(outlet))
+        .await;
     asked.map_err(|error| refuse(error.into()))?;
     Ok(reply(door, frames, session_header(&session)).await)
 }
@@ -200,7 +216,9 @@ async fn answer_delete(request: &HttpRequest, door: &Door) -> Result<HttpRespons
 
 /// From 2026-07-28 on there is nothing to GET or DELETE; before, the header has to name a version.
 fn refuse_modern(request: &HttpRequest) -> Result<(), RefusalKind> {
-    let Some(header) = request.headers().get(PROTOCOL_VERSION) else { return Ok(()) };
+    let Some(header) = request.headers().get(PROTOCOL_VERSION) else {
+        return Ok(());
+    };
     let header = header.to_str().unwrap_or_default().trim();
     match header.parse::<ProtocolVersion>() {
         Ok(version) if version.is_modern() => Err(RefusalKind::Method("POST")),

@@ -4,6 +4,8 @@
 //! Every URL in them comes from the configuration, never from a request's `Host`. A path that is
 //! none of these is a 404, so that clients go on to their next guess.
 
+use std::future::ready;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{
@@ -26,7 +28,7 @@ const MAX_AGE_SECONDS: u32 = 300;
 pub(super) fn routes(config: &mut ServiceConfig) {
     for path in ["", "/mcp", "/sse"] {
         let resource = web::resource(format!("{PROTECTED_RESOURCE}{path}"));
-        let answer = move |request, door| protected_resource(path, request, door);
+        let answer = move |request, door| ready(protected_resource(path, &request, &door));
         config.service(
             resource
                 .route(web::get().to(answer))
@@ -43,15 +45,15 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     );
 }
 
-async fn protected_resource(
+fn protected_resource(
     path: &'static str,
-    request: HttpRequest,
-    door: web::Data<Door>,
+    request: &HttpRequest,
+    door: &web::Data<Door>,
 ) -> HttpResponse {
     let document = door.resources.document(path).map(serde_json::to_vec);
     match document {
-        Some(Ok(document)) => public_json(&request, Bytes::from(document)),
-        _ => Refusal::new(RefusalKind::NotFound).respond(&door),
+        Some(Ok(document)) => public_json(request, Bytes::from(document)),
+        _ => Refusal::new(RefusalKind::NotFound).respond(door),
     }
 }
 
@@ -78,10 +80,18 @@ fn public_json(request: &HttpRequest, body: Bytes) -> HttpResponse {
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
         _ => false,
     };
-    let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header((ETAG, tag.to_string())).insert_header((CACHE_CONTROL, caching.to_string()));
+    let mut response = if known {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
+    response
+        .insert_header((ETAG, tag.to_string()))
+        .insert_header((CACHE_CONTROL, caching.to_string()));
     if known {
         return response.finish();
     }
-    response.insert_header((header::CONTENT_TYPE, "application/json")).body(body)
+    response
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .body(body)
 }

@@ -1,0 +1,213 @@
+//! The table of settings.
+//!
+//! A row is `kind "key" = field, form, meaning`: *plain* reads and shows itself, *optional* may be
+//! empty, *list* is separated by spaces or commas, *custom* stands above the table.
+
+use std::{fmt::Display, path::PathBuf, str::FromStr};
+
+use super::Key;
+use crate::secret::Secret;
+
+fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.trim()
+        .parse()
+        .map_err(|error: T::Err| error.to_string())
+}
+
+fn parse_optional<T: FromStr<Err: Display>>(text: &str) -> Result<Option<T>, String> {
+    if text.trim().is_empty() {
+        Ok(None)
+    } else {
+        parse(text).map(Some)
+    }
+}
+
+fn show_optional<T: ToString>(value: Option<&T>) -> String {
+    value.map(T::to_string).unwrap_or_default()
+}
+
+fn words<T: FromStr<Err: Display>>(text: &str) -> Result<Vec<T>, String> {
+    text.split([' ', ',', '\n', '\t'])
+        .filter(|word| !word.is_empty())
+        .map(parse)
+        .collect()
+}
+
+fn show_words<T: ToString>(values: &[T]) -> String {
+    values
+        .iter()
+        .map(T::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+macro_rules! keys {
+    ($($kind:ident $($path:literal = $($field:ident).+, $form:expr, $about:literal)? $($custom:ident)?;)+) => {
+        /// Every setting there is, by section.
+        pub const KEYS: &[Key] = &[$(key!($kind $($path, $form, $about, $($field).+)? $($custom)?)),+];
+    };
+}
+
+macro_rules! key {
+    (custom $key:ident) => {
+        $key
+    };
+    (plain $path:literal, $form:expr, $about:literal, $($field:ident).+) => {
+        key!($path, $form, $about,
+            |config| config.$($field).+.to_string(),
+            |config, text| parse(text).map(|value| config.$($field).+ = value))
+    };
+    (optional $path:literal, $form:expr, $about:literal, $($field:ident).+) => {
+        key!($path, $form, $about,
+            |config| show_optional(config.$($field).+.as_ref()),
+            |config, text| parse_optional(text).map(|value| config.$($field).+ = value))
+    };
+    (list $path:literal, $form:expr, $about:literal, $($field:ident).+) => {
+        key!($path, $form, $about,
+            |config| show_words(&config.$($field).+),
+            |config, text| words(text).map(|value| config.$($field).+ = value))
+    };
+    ($path:literal, $form:expr, $about:literal, $get:expr, $set:expr) => {
+        Key { path: $path, form: $form, about: $about, get: $get, set: $set }
+    };
+}
+
+const DURATION: &str = "duration, as 500ms, 30s, 5min, 2h";
+const SIZE: &str = "size, as 512B, 64KiB, 4MiB";
+const COUNT: &str = "whole number";
+const TRUTH: &str = "true or false";
+const TEXT: &str = "text";
+const ADDRESS: &str = "address and port, as 127.0.0.1:3001";
+const SCOPES: &str = "scopes, separated by spaces";
+const URLS: &str = "list of URLs";
+
+const SECRET_FILE: Key = key!(
+    "issuer.introspection_client_secret_file",
+    "path",
+    "File with the secret of that client; not readable by others.",
+    |config| {
+        let file = config.issuer.introspection_client_secret_file.as_ref();
+        file.map(|file| file.display().to_string())
+            .unwrap_or_default()
+    },
+    |config, text| {
+        let file: Option<PathBuf> = parse_optional(text)?;
+        config.issuer.introspection_client_secret_file = file;
+        Ok(())
+    }
+);
+
+const SECRET: Key = key!(
+    "issuer.introspection_client_secret",
+    TEXT,
+    "The secret itself, for the environment; prefer the file.",
+    |config| {
+        let secret = config.issuer.introspection_client_secret.as_ref();
+        secret.map(|_hidden| "(set)".to_owned()).unwrap_or_default()
+    },
+    |config, text| {
+        config.issuer.introspection_client_secret = (!text.is_empty()).then(|| Secret::new(text));
+        Ok(())
+    }
+);
+
+keys! {
+    plain "server.listen" = server.listen, ADDRESS,
+        "Where clients are served.";
+    plain "server.admin_listen" = server.admin_listen, ADDRESS,
+        "Where probes and metrics are served; keep it private.";
+    optional "server.public_url" = server.public_url, "origin, as https://mcp.example.com",
+        "The origin clients use, where it is not the address listened on.";
+    plain "server.workers" = server.workers, COUNT,
+        "Threads that serve HTTP.";
+    plain "server.drain_after" = server.drain_after, DURATION,
+        "How long calls in flight may take to finish when the server is stopped.";
+    optional "issuer.url" = issuer.url, "issuer identifier, as https://acme.logto.app/oidc",
+        "The authorization server, to the character as its metadata names it.";
+    plain "issuer.verification" = issuer.verification, "auto, jwt, introspection or userinfo",
+        "How access tokens are verified. Userinfo proves no audience: any service that was handed a token can come in with it.";
+    optional "issuer.introspection_client_id" = issuer.introspection_client_id, TEXT,
+        "Who we are at the introspection endpoint; without it opaque tokens are refused.";
+    custom SECRET_FILE;
+    custom SECRET;
+    plain "issuer.introspection_client_authentication" = issuer.introspection_client_authentication, "client_secret_basic or client_secret_post",
+        "How that client shows who it is.";
+    plain "issuer.introspection_without_audience" = issuer.introspection_without_audience, TRUTH,
+        "Takes opaque tokens whose introspection names no audience, as Logto's never does.";
+    list "issuer.algorithms" = issuer.algorithms, "list of RS256 … ES384 … EdDSA",
+        "Algorithms a JWT may be signed with.";
+    list "issuer.token_types" = issuer.token_types, "list of types",
+        "What a JWT's typ may be (RFC 9068); JWT lets in providers that do not follow it.";
+    plain "issuer.leeway" = issuer.leeway, DURATION,
+        "By how much clocks may differ.";
+    plain "issuer.metadata_refresh" = issuer.discovery.refresh_every, DURATION,
+        "How long the issuer's metadata is used before it is fetched again.";
+    plain "issuer.keys_refresh" = issuer.keys.refresh_every, DURATION,
+        "How long its keys are used before they are fetched again, and a withdrawn one may still be taken.";
+    plain "issuer.unknown_key_pause" = issuer.keys.unknown_key_pause, DURATION,
+        "Least time between two fetches that unknown key ids make us do.";
+    plain "cache.bytes_max" = issuer.cache.bytes_max, SIZE,
+        "Memory for verified callers.";
+    plain "cache.answer_ttl" = issuer.cache.answer_ttl, DURATION,
+        "How long an answer of introspection or userinfo counts.";
+    plain "cache.refusal_ttl" = issuer.cache.refusal_ttl, DURATION,
+        "How long a refusal is remembered.";
+    plain "cache.refusals_max" = issuer.cache.refusals_max, COUNT,
+        "Refusals remembered at most.";
+    plain "verifier.waiters_max" = issuer.limits.waiters_max, COUNT,
+        "Callers that may wait for a verdict; one more gets a 503.";
+    plain "verifier.upstream_max" = issuer.limits.upstream_max, COUNT,
+        "Questions to the authorization server under way at once.";
+    plain "verifier.verdict_within" = issuer.limits.verdict_within, DURATION,
+        "How long a caller waits for a verdict before a 503.";
+    optional "resource.url" = resource.url, "URL",
+        "One resource indicator for every endpoint, where the authorization server knows only one.";
+    list "resource.audiences" = resource.audiences, URLS,
+        "Audiences to accept beside the published resources.";
+    optional "resource.name" = resource.name, TEXT,
+        "A name for people.";
+    plain "resource.scopes" = resource.scopes, SCOPES,
+        "What clients are told to ask for.";
+    plain "resource.required_scopes" = resource.required_scopes, SCOPES,
+        "What a token needs for any request at all.";
+    plain "transport.body_max" = transport.body.max, SIZE,
+        "Largest request body.";
+    plain "transport.body_deadline" = transport.body.deadline, DURATION,
+        "Time from a request's head to its body's last byte.";
+    plain "transport.keep_alive" = transport.keep_alive, DURATION,
+        "Silence after which a stream gets a comment.";
+    list "transport.allowed_hosts" = transport.gate.allowed_hosts, "list of host names",
+        "Names a Host header may carry beside that of the public URL.";
+    list "transport.allowed_origins" = transport.gate.allowed_origins, URLS,
+        "Origins whose pages may call this server.";
+    plain "transport.allow_loopback_origins" = transport.gate.allow_loopback_origins, TRUTH,
+        "Whether pages of this machine may call it too.";
+    plain "stream.frames_max" = transport.stream.frames_max, COUNT,
+        "Messages that may wait for a slow reader before its stream is ended.";
+    plain "stream.bytes_max" = transport.stream.bytes_max, SIZE,
+        "Bytes that may wait for a slow reader before its stream is ended.";
+    plain "session.max" = router.sessions_max, COUNT,
+        "Sessions on this server; one more gets a 503.";
+    plain "session.per_principal_max" = router.per_principal_max, COUNT,
+        "Sessions of one caller; one more gets a 429.";
+    plain "session.threads" = router.threads, COUNT,
+        "Threads that session actors run on.";
+    plain "session.idle_after" = router.session.idle_after, DURATION,
+        "Silence after which a session is ended; a client with a stream is asked at half of it.";
+    plain "session.initialize_deadline" = router.session.initialize_deadline, DURATION,
+        "Time from opening to notifications/initialized.";
+    plain "session.calls_max" = router.session.calls_max, COUNT,
+        "Calls at once in one session; one more gets a 429.";
+    plain "session.mailbox_max" = router.session.mailbox_max, COUNT,
+        "Messages that may wait for one session; one more gets a 429.";
+    plain "handler.call_deadline" = handler.call_deadline, DURATION,
+        "How long a tool may run.";
+    plain "fetch.deadline" = fetch.deadline, DURATION,
+        "How long any question to the authorization server may take.";
+    plain "fetch.answer_max" = fetch.answer_max, SIZE,
+        "Largest answer that is read.";
+    plain "log.filter" = log.filter, "tracing filter",
+        "What is logged, as info or mcp_usher=debug.";
+    plain "log.format" = log.format, "text or json",
+        "Shape of a log line.";
+}

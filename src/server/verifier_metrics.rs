@@ -1,0 +1,104 @@
+//! What the verifier counts, as metrics: it counts by itself, since it knows no telemetry.
+
+use std::fmt;
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+};
+
+use crate::auth::Verifier;
+
+/// Reads the verifier's counters whenever metrics are asked for.
+#[derive(Debug)]
+pub(super) struct VerifierMetrics(pub(super) Verifier);
+
+impl Collector for VerifierMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let usage = self.0.usage();
+        let wide = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        for (name, help, value) in [
+            (
+                "cache_entries",
+                "Verified callers remembered",
+                wide(usage.entries),
+            ),
+            (
+                "cache_bytes",
+                "Memory of verified callers",
+                i64::try_from(usage.bytes).unwrap_or(i64::MAX),
+            ),
+            (
+                "refusals_remembered",
+                "Refusals remembered",
+                wide(usage.refusals),
+            ),
+            (
+                "waiting",
+                "Callers waiting for a verdict",
+                wide(usage.waiting),
+            ),
+        ] {
+            let name = format!("usher_verifier_{name}");
+            let metric = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(value).encode(metric)?;
+        }
+        let counters = self.0.counters();
+        for (name, help, value) in [
+            (
+                "cache_hits",
+                "Callers recognised without asking",
+                counters.hits(),
+            ),
+            (
+                "cache_misses",
+                "Callers neither known nor refused from memory",
+                counters.misses(),
+            ),
+            (
+                "turned_away",
+                "Callers sent away since too many waited",
+                counters.turned_away(),
+            ),
+            (
+                "restarts",
+                "Times the verifier was rebuilt after a panic",
+                counters.examiner_restarts(),
+            ),
+            (
+                "key_fetches",
+                "Times the issuer's keys were asked for",
+                counters.key_fetches(),
+            ),
+            (
+                "key_fetch_failures",
+                "Times they could not be had",
+                counters.key_fetch_failures(),
+            ),
+        ] {
+            let name = format!("usher_verifier_{name}");
+            let metric = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(metric)?;
+        }
+        let help = "Tokens examined, by method and outcome";
+        let name = "usher_verifier_verdicts";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (method, outcome, count) in counters.verdicts() {
+            let labels = [("method", method.as_str()), ("outcome", outcome.as_str())];
+            family
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        let help = "Tokens refused, by reason";
+        let name = "usher_verifier_refusals";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (reason, count) in counters.refusals() {
+            let labels = [("reason", reason.code())];
+            family
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        Ok(())
+    }
+}
