@@ -64,10 +64,19 @@ impl Stateless {
             url: url.clone(),
             last_id: 0,
         };
-        match stateless.exchange(caller, DISCOVER, Map::new()).await? {
+        let mut outcome = stateless.exchange(caller, DISCOVER, Map::new()).await?;
+        if let Outcome::Error(_, Some(error)) = &outcome
+            && error.code == UNSUPPORTED_VERSION
+            && versions(error.data.get("supported")).contains(&VERSION.as_str())
+        {
+            // Refused and offered in one breath, as a fleet does in the middle of a roll-out: the
+            // specification says to retry with a version of the list, and this is the only one.
+            outcome = stateless.exchange(caller, DISCOVER, Map::new()).await?;
+        }
+        match outcome {
             Outcome::Result(result) => {
                 let offered = versions(result.get("supportedVersions"));
-                if offered.iter().any(|version| *version == VERSION.as_str()) {
+                if offered.contains(&VERSION.as_str()) {
                     let server = server_of(&result);
                     return Ok(Probe::Modern { stateless, server });
                 }
@@ -76,7 +85,6 @@ impl Stateless {
                 })
             }
             Outcome::Error(_, Some(error)) if error.code == UNSUPPORTED_VERSION => {
-                // It can't be ours in `supported`: ours is what was refused.
                 let offered = versions(error.data.get("supported"));
                 Ok(Probe::Legacy {
                     offered: Some(Said::new(&offered.join(", "))),
@@ -194,10 +202,8 @@ fn versions(list: Option<&Value>) -> Vec<&str> {
 }
 
 fn server_of(result: &Value) -> Option<String> {
-    let info = result
-        .get("_meta")?
-        .get("io.modelcontextprotocol/serverInfo")?;
-    message::server_name(info)
+    let meta = result.get("_meta")?;
+    message::server_name(meta.get("io.modelcontextprotocol/serverInfo")?)
 }
 
 #[cfg(test)]

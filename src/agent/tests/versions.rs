@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    kit::{Site, Speaks, empty, error, json_reply, on_rpc, result, start},
+    kit::{Site, Speaks, empty, error, json_reply, on_rpc, result, rule, start},
     trip::{Browser, Trip, go},
 };
 use crate::{
@@ -137,6 +137,27 @@ async fn a_modern_server_without_our_version_is_asked_to_initialize() {
         .connection();
 
     assert_eq!(connection.transport(), Transport::Streamable);
+}
+
+#[actix_web::test]
+async fn a_version_that_is_refused_and_offered_at_once_is_tried_again_once() {
+    for (refusals, got_in) in [(1, true), (usize::MAX, false)] {
+        let site = start(
+            Speaks::Modern,
+            vec![rule(move |world, seen| {
+                let authorized = !seen.header("authorization").is_empty();
+                let data = json!({"supported": ["2026-07-28"], "requested": "2026-07-28"});
+                (authorized && world.methods().len() <= refusals)
+                    .then(|| json_reply(400, &error(seen, -32022, &data)))
+            })],
+        );
+
+        let asked = ProtocolChoice::Version(ProtocolVersion::V2026_07_28);
+        let trip = choose(&site, "/mcp", asked).await;
+
+        assert_eq!(trip.outcome.is_ok(), got_in);
+        assert_eq!(site.world.methods(), ["server/discover"; 2]);
+    }
 }
 
 #[actix_web::test]
