@@ -1,5 +1,7 @@
 //! Log output on standard error: for people or for programs.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
@@ -11,6 +13,7 @@ pub(super) fn start(config: &LogConfig) -> anyhow::Result<()> {
         .with_context(|| format!("log.filter {:?} is no filter", config.filter))?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match config.format {
         LogFormat::Text => subscriber.compact().with_target(false).try_init(),

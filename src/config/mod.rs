@@ -79,7 +79,8 @@ pub struct ResourceConfig {
 /// What is logged.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
-    /// As `info` or `mcp_usher=debug,warn` (tracing's env-filter). Default `info`.
+    /// As `info` or `mcp_usher=debug,warn` (tracing's env-filter). Default
+    /// `info,actix_server=warn`.
     pub filter: String,
     /// `text` or `json`. Default `text`.
     pub format: LogFormat,
@@ -121,7 +122,7 @@ impl Default for ResourceConfig {
 impl Default for LogConfig {
     fn default() -> Self {
         Self {
-            filter: "info".to_owned(),
+            filter: "info,actix_server=warn".to_owned(),
             format: LogFormat::Text,
         }
     }

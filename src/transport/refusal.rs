@@ -176,6 +176,7 @@ impl RefusalKind {
         match self {
             Self::Host => server("this server is not known by that Host name".to_owned()),
             Self::Origin => server("pages of this Origin may not call this server".to_owned()),
+            Self::Auth(AuthError::Refused(reason), _) => server(reason.sentence().to_owned()),
             Self::Auth(error, _) => server(error.to_string()),
             Self::Method(allowed) => server(format!("method not allowed; allowed: {allowed}")),
             Self::NotJson => {
