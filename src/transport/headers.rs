@@ -133,8 +133,10 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
+    use bytes::Bytes;
 
     use super::*;
+    use crate::protocol::ClientMessage;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -192,10 +194,11 @@ mod tests {
 
     #[test]
     fn a_name_that_no_header_can_hold_is_decoded_before_it_is_compared() {
-        let peek = Peek {
-            name: Some(Value::from("wörld")),
-            ..Peek::default()
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wörld"}}"#;
+        let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body)) else {
+            panic!("no request");
         };
+        let peek = Peek::at(request.params.as_ref());
         let with_name = |name| headers(&[("mcp-method", "tools/call"), ("mcp-name", name)]);
 
         let encoded = with_name("=?base64?d8O2cmxk?=");
