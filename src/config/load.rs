@@ -7,7 +7,7 @@ use std::{fmt, path::Path};
 
 use toml::{Table, Value};
 
-use super::{Config, Key};
+use super::{Config, KEYS, Key};
 
 /// One mistake, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Sources<'_> {
             if !name.starts_with("USHER_") || is_not_ours(name) {
                 continue;
             }
-            match super::KEYS.iter().find(|key| key.environment() == *name) {
+            match KEYS.iter().find(|key| key.environment() == *name) {
                 Some(key) => set(config, key, value, name, problems),
                 None => problems.push(Problem {
                     source: name.clone(),
@@ -184,24 +184,20 @@ fn set(config: &mut Config, key: &Key, value: &str, source: &str, problems: &mut
     }
 }
 
-/// A key of the same name in another section, or of the same section and a similar name.
+/// How alike a key has to be to be suggested, from 0 to 1.
+const ALIKE: f64 = 0.9;
+
+/// A key of the same name in another section, or the one that looks most like it.
 fn nearest(path: &str) -> Option<&'static str> {
-    let (section, name) = path.split_once('.').unwrap_or(("", path));
-    let of_name = |key: &&Key| {
-        key.path
-            .split_once('.')
-            .is_some_and(|(_, known)| known == name)
-    };
-    let similar = |key: &&Key| {
-        key.path
-            .split_once('.')
-            .is_some_and(|(known_section, known)| {
-                known_section == section && (known.contains(name) || name.contains(known))
-            })
-    };
-    let mut keys = super::KEYS.iter();
-    keys.clone()
-        .find(of_name)
-        .or_else(|| keys.find(similar))
-        .map(|key| key.path)
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let of_name = KEYS
+        .iter()
+        .find(|key| key.path.ends_with(&format!(".{name}")));
+    let alike = KEYS
+        .iter()
+        .map(|key| (strsim::jaro_winkler(key.path, path), key))
+        .max_by(|(left, _), (right, _)| left.total_cmp(right))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .map(|(_, key)| key);
+    of_name.or(alike).map(|key| key.path)
 }
