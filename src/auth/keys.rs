@@ -191,8 +191,8 @@ impl Keys {
             .ok_or("the issuer's metadata has no jwks_uri")?;
         let fetcher = &self.inner.fetcher;
         let request = fetcher.get(url).header(CACHE_CONTROL, "no-cache");
-        let answer = fetcher.send(request).await.map_err(why)?;
-        let document: Value = answer.json().map_err(why)?;
+        let answer = fetcher.send(request).await.map_err(|error| why(&error))?;
+        let document: Value = answer.json().map_err(|error| why(&error))?;
         KeySet::parse(&document).ok_or("the key set has no usable key")
     }
 
@@ -253,7 +253,7 @@ impl State {
 }
 
 /// In words that are the same each time, so that the log can tell news from repetition.
-fn why(error: FetchError) -> &'static str {
+fn why(error: &FetchError) -> &'static str {
     match error {
         FetchError::Setup(_) => "no HTTP client",
         FetchError::Deadline(_) => "no answer in time",

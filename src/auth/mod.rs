@@ -31,6 +31,13 @@ mod upstream;
 mod userinfo;
 mod verifier;
 
+/// The fake issuer of the end-to-end tests, for the tests of this room.
+#[cfg(test)]
+#[path = "../../tests/it/kit/issuer/mod.rs"]
+pub mod fake_issuer;
+#[cfg(test)]
+mod tests;
+
 pub use algorithm::{Algorithm, AlgorithmError};
 pub use bearer::{BearerToken, TOKEN_BYTES_MAX, bearer};
 pub use challenge::Challenge;

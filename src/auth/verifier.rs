@@ -206,6 +206,11 @@ impl Verifier {
     }
 
     #[cfg(test)]
+    pub(super) fn arbiter(&self) -> actix::ArbiterHandle {
+        self.inner.arbiter.handle()
+    }
+
+    #[cfg(test)]
     pub(super) fn crash(&self) -> impl Future<Output = ()> + use<> {
         let examiner = self.inner.examiner();
         async move {
