@@ -136,7 +136,7 @@ const suites = [];
 /**
  * A group of tests that share servers.
  * @param {string} name
- * @param {() => Promise<object>} start  gives what the tests need; every `Child` among its values is ended afterwards
+ * @param {() => Promise<object>} start  gives what the tests need; whatever has a `stop` among its values is ended afterwards
  * @param {Record<string, (shared: object) => Promise<void>>} tests
  */
 export function suite(name, start, tests) {
@@ -158,7 +158,7 @@ export async function runSuites(patterns, { list = false } = {}) {
     } catch (error) {
       startError = error;
     }
-    const servers = Object.values(shared ?? {}).filter((value) => value instanceof Child);
+    const servers = Object.values(shared ?? {}).filter((value) => typeof value?.stop === 'function');
     for (const [full, body] of chosen) {
       const begun = performance.now();
       const took = () => `(${((performance.now() - begun) / 1000).toFixed(1)} s)`;
@@ -183,7 +183,7 @@ export async function runSuites(patterns, { list = false } = {}) {
 function explain(error, servers) {
   const indent = (text, by) => text.split('\n').map((line) => by + line).join('\n');
   console.log(indent(error instanceof Failure ? error.message : (error.stack ?? String(error)), '    '));
-  for (const child of [...(error.children ?? []), ...servers]) {
+  for (const child of [...(error.children ?? []), ...servers].filter((one) => one instanceof Child)) {
     console.log(`    -- last lines of ${child.name}`);
     console.log(indent(child.tail().join('\n'), '    | '));
   }

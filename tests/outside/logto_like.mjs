@@ -116,6 +116,7 @@ const provider = new Provider(issuer, {
   },
   renderError: (ctx, out) => {
     ctx.body = out; // Logto answers JSON here too, never a page
+    if (options.dev) errorPage(ctx, out);
   },
 });
 
@@ -152,10 +153,16 @@ const escape = (text) => String(text).replace(/[&<>"']/g, (sign) => `&#${sign.ch
 function sendPage(response, status, title, body) {
   response.writeHead(status, {
     'content-type': 'text/html; charset=utf-8',
-    'content-security-policy': "default-src 'none'; form-action *; frame-ancestors 'none'",
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
     'cache-control': 'no-store',
   });
   response.end(`<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escape(title)}</title></head><body><main><h1>${escape(title)}</h1>${body}</main></body></html>`);
+}
+
+function errorPage(ctx, { error_description: words }) {
+  ctx.set({ 'content-security-policy': "default-src 'none'; frame-ancestors 'none'", 'cache-control': 'no-store' });
+  ctx.type = 'html';
+  ctx.body = `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Error</title><main><h1>${escape(words)}</h1></main></html>`;
 }
 
 const signInPage = (response, status, note) => sendPage(response, status, 'Sign in', `${note ? `<p role="alert">${escape(note)}</p>` : ''}
@@ -168,7 +175,7 @@ function consentPage(response, client, prompt) {
     const words = escape(scopeWords[scope] ?? scope);
     return options.dev ? `<li><label><input type="checkbox" name="scope" value="${escape(scope)}" checked> ${words}</label></li>` : `<li>${words}</li>`;
   });
-  sendPage(response, 200, `Authorize ${client.clientName}`, `<p>You will be redirected to ${escape(client.redirectUris[0] ?? '')}.</p>
+  sendPage(response, 200, `Authorize ${client.clientName}`, `${options.dev ? '<p>This agent is unverified.</p>' : ''}<p>You will be redirected to ${escape(client.redirectUris[0] ?? '')}.</p>
   <form method="post"><input type="hidden" name="form" value="consent"><ul>${items.join('')}</ul>
   <button name="decision" value="deny">Cancel</button> <button name="decision" value="allow">Authorize</button></form>`);
 }
@@ -234,6 +241,7 @@ async function route(request, response) {
   if (pathname === '/sign-in') return signIn(request, response);
   if (pathname === '/consent') return consent(request, response);
   if (pathname === '/api/resources' && request.method === 'POST') return addResource(request, response);
+  if (pathname === '/favicon.ico') return response.writeHead(204).end();
   response.writeHead(404, { 'content-type': 'text/plain' });
   return response.end('Not Found');
 }

@@ -22,7 +22,7 @@ import jwt
 import uvicorn
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
-from starlette.responses import HTMLResponse, JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 HERE = Path(__file__).resolve().parent
 FAULT = os.environ.get("USHER_STAND_IN_FAULT", "")
@@ -51,8 +51,11 @@ class Door:
             body = {"resource": resource, "authorization_servers": [self.issuer], "bearer_methods_supported": ["header"]}
             return await JSONResponse(body)(scope, receive, send)
         if path == "/":
-            page = f'<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Usher</title><h1>Usher</h1><p>{self.origin}/mcp</p><p>{self.origin}/sse</p>'
-            return await HTMLResponse(page)(scope, receive, send)
+            page = f'<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Usher</title><main><h1>Usher</h1><p>{self.origin}/mcp</p></main>'
+            policy = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
+            return await HTMLResponse(page, headers=policy)(scope, receive, send)
+        if path == "/favicon.ico":
+            return await Response(status_code=204)(scope, receive, send)
         app = {"mcp": self.mcp, "sse": self.sse, "messages": self.sse}.get(path.split("/")[1])
         if app is None:
             return await JSONResponse({}, 404)(scope, receive, send)
