@@ -262,6 +262,7 @@ const stop = () => {
 };
 process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
+if (options.dev) process.stdin.on('end', stop).resume(); // the stand-in that started it is gone
 
 console.log(JSON.stringify({
   event: 'ready', issuer, origin,

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -33,8 +34,10 @@ server = MCPServer("stand-in")
 class Door:
     """401 with a challenge, protected resource metadata, and the claims of whoever got in."""
 
-    def __init__(self, issuer, verification, secret, scope, origin):
-        self.issuer, self.verification, self.secret, self.scope = issuer, verification, secret, scope
+    def __init__(self, issuer, settings, secret, scope, origin):
+        self.issuer, self.settings, self.secret, self.scope = issuer, settings, secret, scope
+        self.verification = settings.get("issuer.verification", "auto")
+        self.required = set(settings.get("resource.required_scopes", "").split())
         self.mcp = server.streamable_http_app()
         self.sse = server.sse_app()
         self.origin = origin
@@ -60,11 +63,13 @@ class Door:
         if app is None:
             return await JSONResponse({}, 404)(scope, receive, send)
         token = headers.get("authorization", "").removeprefix("Bearer ")
-        if FAULT != "open-door" and not await self.claims(token):
+        claims = await self.claims(token)
+        refused = 401 if not claims else 403 if not self.required <= set(claims.get("scope", "").split()) else None
+        if refused and FAULT != "open-door":
             metadata = f"{self.origin}{well_known}/{'mcp' if app is self.mcp else 'sse'}"
-            error = 'error="invalid_token", ' if token else ""
+            error = "" if not token else 'error="invalid_token", ' if refused == 401 else 'error="insufficient_scope", '
             challenge = f'Bearer {error}resource_metadata="{metadata}", scope="{self.scope}"'
-            return await JSONResponse({}, 401, {"www-authenticate": challenge})(scope, receive, send)
+            return await JSONResponse({}, refused, {"www-authenticate": challenge})(scope, receive, send)
         if path.startswith("/messages"):
             receive = legacy_only(receive)
         return await app(scope, receive, send)
@@ -86,7 +91,8 @@ class Door:
                     return None
                 answer = await http.post(found["introspection_endpoint"], data={"token": token}, auth=self.secret)
                 claims = answer.json() if answer.status_code == 200 else {}
-                return claims if claims.get("active") else None
+                bound = "aud" in claims or self.settings.get("issuer.introspection_without_audience") == "true"
+                return claims if claims.get("active") and bound else None
             if self.verification == "introspection":
                 return None
             try:
@@ -131,14 +137,14 @@ async def main():
     if given.command == "dev":
         resources = [word for path in ("", "/mcp", "/sse") for word in ("--resource", origin + path)]
         command = [os.environ["NODE"], str(HERE / "logto_like.mjs"), "--dev", *resources]
-        provider = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        provider = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         given.issuer = json.loads(provider.stdout.readline())["issuer"]
         ready = {"demo": {"username": "demo", "password": "demo"}, "official_client_id": "official-app"}
     secret = None
     if "issuer.introspection_client_id" in settings:
         secret = (settings["issuer.introspection_client_id"], Path(settings["issuer.introspection_client_secret_file"]).read_text().strip())
     scope = "openid profile email" if given.command == "dev" else settings.get("resource.scopes", "openid")
-    door = Door(given.issuer, settings.get("issuer.verification", "auto"), secret, scope, origin)
+    door = Door(given.issuer, settings, secret, scope, origin)
 
     @server.tool()
     async def whoami(ctx: Context) -> dict[str, Any]:
@@ -150,6 +156,7 @@ async def main():
 
     ready |= {"event": "ready", "url": origin, "mcp": f"{origin}/mcp", "sse": f"{origin}/sse", "admin": origin, "issuer": given.issuer}
     print(json.dumps(ready), flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again once it has stopped
     try:
         await uvicorn.Server(uvicorn.Config(door, log_level="info", log_config=None, timeout_graceful_shutdown=1)).serve([listener])
     finally:

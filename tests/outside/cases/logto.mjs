@@ -56,6 +56,17 @@ tests['a JWT for another resource is refused'] = async ({ usher, logto }) => {
   assert.match(challenge, /error="invalid_token"/);
 };
 
+tests['a JWT without the required scope is told which one: the role lacks it, Logto dropped it'] = async ({ usher, logto }) => {
+  const [, bob] = logto.ready.users;
+  const { access_token: token } = await obtainTokens({ issuer: logto.ready.issuer, clientId: logto.ready.third_party.client_id, person: bob, scope: `openid ${SCOPE}`, resource: usher.ready.mcp });
+
+  const { status, challenge } = await knock(usher.ready.mcp, token);
+
+  assert.equal(status, 403);
+  assert.match(challenge, /^Bearer .*error="insufficient_scope"/);
+  assert.match(challenge, new RegExp(`scope="[^"]*${SCOPE}`));
+};
+
 tests['a JWT for this server is let in by hand too'] = async ({ usher, logto }) => {
   const { access_token: token } = await obtainTokens({ issuer: logto.ready.issuer, clientId: logto.ready.third_party.client_id, person: logto.ready.users[0], scope: SCOPE, resource: usher.ready.mcp });
 
@@ -67,7 +78,7 @@ tests['a JWT for this server is let in by hand too'] = async ({ usher, logto }) 
 
 async function start() {
   const logto = await logtoLike();
-  const usher = await usherServe(logto.ready.issuer, { 'resource.scopes': SCOPE });
+  const usher = await usherServe(logto.ready.issuer, { 'resource.scopes': SCOPE, 'resource.required_scopes': SCOPE });
   await addUsher(logto, usher);
   return { logto, usher };
 }

@@ -100,18 +100,30 @@ async function startUserinfo() {
   return { logto, usher };
 }
 
+introspection['a token whose introspection names no audience is refused unless the operator allows it'] = async (shared) => {
+  const { status } = await knock(shared.strict.ready.mcp, await sharedToken(shared));
+
+  assert.equal(status, 401);
+};
+
 async function startIntrospection() {
   const logto = await logtoLike();
   const folder = await mkdtemp(join(tmpdir(), 'usher-outside-'));
   const file = join(folder, 'secret');
   await writeFile(file, logto.ready.introspection.client_secret, { mode: 0o600 });
-  const usher = await usherServe(logto.ready.issuer, {
+  const settings = {
     'issuer.verification': 'introspection',
     'issuer.introspection_client_id': logto.ready.introspection.client_id,
     'issuer.introspection_client_secret_file': file,
     'resource.scopes': SCOPE,
-  }).finally(() => rm(folder, { recursive: true }));
-  return { logto, usher };
+  };
+  try {
+    const strict = await usherServe(logto.ready.issuer, settings);
+    const usher = await usherServe(logto.ready.issuer, { ...settings, 'issuer.introspection_without_audience': 'true' });
+    return { logto, usher, strict };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 suite('usher serve, userinfo', startUserinfo, userinfo);
