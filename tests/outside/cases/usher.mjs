@@ -1,0 +1,49 @@
+// Starting the server under judgement and the Logto-like provider.
+
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { HERE, NODE, ROOT, launch } from '../kit.mjs';
+
+const anyPort = ['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--json'];
+
+/** `USHER_BIN`, else the newest build. */
+function binary() {
+  if (process.env.USHER_BIN) return process.env.USHER_BIN;
+  const target = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
+  const built = ['release', 'debug'].map((profile) => join(target, profile, 'usher')).filter(existsSync);
+  if (built.length === 0) throw new Error('no usher binary: build one, or name it in USHER_BIN');
+  return built.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
+}
+
+const env = { NODE }; // for the stand-in only
+
+export const usherDev = (...more) => launch('usher dev', binary(), ['dev', ...anyPort, '--provider-listen', '127.0.0.1:0', ...more], { env });
+
+export function usherServe(issuer, settings = {}) {
+  const set = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+  return launch('usher serve', binary(), ['serve', '--issuer', issuer, ...anyPort, ...set], { env });
+}
+
+export const logtoLike = () => launch('logto_like', NODE, [join(HERE, 'logto_like.mjs')]);
+
+/** Makes a resource known to the provider, as an operator does in Logto's console. */
+export async function addResource(logto, indicator) {
+  const response = await fetch(`${logto.ready.origin}/api/resources`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name: 'MCP server', indicator }) });
+  if (response.status !== 201) throw new Error(`adding a resource answered ${response.status}`);
+}
+
+/** Registers all three URLs that an agent may name as its resource. */
+export async function addUsher(logto, usher) {
+  for (const indicator of [usher.ready.url, usher.ready.mcp, usher.ready.sse]) await addResource(logto, indicator);
+}
+
+/** A bare authenticated POST: status, challenge and body, to see a refusal as it is. */
+export async function knock(url, token) {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...(token && { authorization: `Bearer ${token}` }) },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'outside-judge', version: '1.0.0' } } }),
+    signal: AbortSignal.timeout(15_000),
+  });
+  return { status: response.status, challenge: response.headers.get('www-authenticate') ?? '', body: await response.text() };
+}

@@ -1,0 +1,142 @@
+// What both TypeScript client scripts share: reading the job, the OAuth provider that keeps
+// everything in memory and lets `signIn` be the person, and the shape of the result.
+//
+// Job (JSON on stdin): { url, transport: 'http'|'sse', mode?, clientId?, bearer?, redirectUri,
+// noResource?, person: { username, password, decision?, untick? } }. Without `clientId` the client registers
+// itself; with `bearer` there is no sign-in and the token is sent as it is.
+
+import { signIn } from '../sign_in.mjs';
+
+export async function readJob() {
+  let text = '';
+  for await (const chunk of process.stdin) text += chunk;
+  return JSON.parse(text);
+}
+
+/** An SDK `OAuthClientProvider` over plain memory. */
+export class Memory {
+  walk = null;
+  authorize = null;
+  #information;
+  #tokens;
+  #verifier;
+  #discovery;
+  #state = crypto.randomUUID();
+
+  constructor(job) {
+    this.job = job;
+    // The SDK's own hook: an undefined resource is left out of the requests.
+    if (job.noResource) this.validateResourceURL = async () => undefined;
+    this.#information = job.clientId ? { client_id: job.clientId } : undefined;
+  }
+
+  get redirectUrl() {
+    return this.job.redirectUri;
+  }
+
+  get clientMetadata() {
+    return {
+      client_name: 'SmartMail AI',
+      redirect_uris: [this.job.redirectUri],
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      token_endpoint_auth_method: 'none',
+    };
+  }
+
+  state() {
+    return this.#state;
+  }
+
+  clientInformation() {
+    return this.#information;
+  }
+
+  saveClientInformation(information) {
+    this.#information = information;
+  }
+
+  tokens() {
+    return this.#tokens;
+  }
+
+  saveTokens(tokens) {
+    this.#tokens = tokens;
+  }
+
+  saveCodeVerifier(verifier) {
+    this.#verifier = verifier;
+  }
+
+  codeVerifier() {
+    return this.#verifier;
+  }
+
+  saveDiscoveryState(state) {
+    this.#discovery = state;
+  }
+
+  discoveryState() {
+    return this.#discovery;
+  }
+
+  async redirectToAuthorization(url) {
+    this.authorize = Object.fromEntries(url.searchParams);
+    this.walk = await signIn({ url: url.href, callback: this.job.redirectUri, ...this.job.person });
+  }
+
+  /** The callback's parameters, once its state is known to be ours. */
+  callback() {
+    const parameters = new URL(this.walk.callback).searchParams;
+    if (parameters.get('state') !== this.#state) throw new Error(`state came back as ${parameters.get('state')}: ${this.walk.callback}`);
+    if (parameters.get('error')) throw new Error(`the provider said ${parameters.get('error')}: ${parameters.get('error_description')}`);
+    return parameters;
+  }
+}
+
+/** A `fetch` that writes down method, path and status of each exchange. */
+export function recordingFetch(exchanges) {
+  return async (input, init) => {
+    const method = init?.method ?? 'GET';
+    const { origin, pathname } = new URL(input instanceof Request ? input.url : input);
+    const rpc = typeof init?.body === 'string' && init.body.startsWith('{') ? ` ${JSON.parse(init.body).method ?? 'response'}` : '';
+    const response = await fetch(input, init);
+    exchanges.push({ method, origin, path: pathname, rpc: rpc.trim(), status: response.status });
+    console.error(`${method} ${origin}${pathname}${rpc} -> ${response.status}`);
+    return response;
+  };
+}
+
+/**
+ * Connects (signing in when the server asks), lists the tools, calls `whoami` and says what happened.
+ * @param {(memory: Memory|undefined, http: object[]) => {transport: object, client: object}} build
+ * @param {(memory: Memory, transport: object) => Promise<void>} redeem  hands the code to the SDK
+ */
+export async function run(job, UnauthorizedError, build, redeem, versionOf) {
+  const http = [];
+  const memory = job.bearer ? undefined : new Memory(job);
+  let { client, transport } = build(memory, http);
+  try {
+    await client.connect(transport);
+    if (memory) throw new Error('connected without having signed in');
+  } catch (error) {
+    if (!memory || !(error instanceof UnauthorizedError)) throw error;
+    await redeem(memory, transport);
+    ({ client, transport } = build(memory, http));
+    await client.connect(transport);
+  }
+  const { tools } = await client.listTools();
+  const answer = await client.callTool({ name: 'whoami', arguments: {} });
+  const version = versionOf(client, transport);
+  await client.close();
+  const result = {
+    tools: tools.map((tool) => tool.name),
+    answer,
+    version,
+    http,
+    walk: memory?.walk,
+    authorize: memory?.authorize,
+    scope: memory?.tokens()?.scope,
+  };
+  console.log(JSON.stringify({ result }));
+}

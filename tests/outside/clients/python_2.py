@@ -1,0 +1,58 @@
+"""PyPI mcp 2.x, unmodified: `Client` opens with server/discover, over HTTP and over SSE."""
+
+import asyncio
+
+import httpx2
+from agent import Memory, Person, read_job, recorder, report
+from mcp import Client
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
+
+
+async def main():
+    job = read_job()
+    http, memory, person, auth, headers = [], None, None, None, {}
+    metadata = OAuthClientMetadata(
+        client_name="SmartMail AI", redirect_uris=[job["redirectUri"]], token_endpoint_auth_method="none"
+    )
+    if job.get("bearer"):
+        headers["Authorization"] = f"Bearer {job['bearer']}"
+    else:
+        known = None
+        if job.get("clientId"):
+            known = OAuthClientInformationFull(
+                client_id=job["clientId"], redirect_uris=[job["redirectUri"]], token_endpoint_auth_method="none"
+            )
+        memory, person = Memory(known), Person(job)
+
+        async def callback():
+            query = person.callback()
+            return AuthorizationCodeResult(code=query["code"], state=query.get("state"), iss=query.get("iss"))
+
+        auth = OAuthClientProvider(job["url"], metadata, memory, person.redirect, callback)
+
+    def factory(headers=None, timeout=None, auth=None):
+        client = create_mcp_http_client(headers=headers, timeout=timeout, auth=auth)
+        client.event_hooks = recorder(http)
+        return client
+
+    if job["transport"] == "sse":
+        transport = sse_client(job["url"], headers=headers, httpx_client_factory=factory, auth=auth, timeout=30.0)
+        await talk(transport, memory, person, http)
+    else:
+        async with factory(headers, httpx2.Timeout(30.0, read=60.0), auth) as client:
+            await talk(streamable_http_client(job["url"], http_client=client), memory, person, http)
+
+
+async def talk(transport, memory, person, http):
+    async with Client(transport) as client:
+        listed = await client.list_tools()
+        answer = await client.call_tool("whoami", {})
+        version = client.protocol_version
+    report(memory, person, http, listed.tools, answer, version)
+
+
+asyncio.run(main())
