@@ -29,7 +29,7 @@ fn house(config: Config) -> House {
         "slow",
         "Runs until it is cancelled",
         |context, _: NoArguments| async move {
-            let context: crate::handler::CallContext = context;
+            let context: handler::CallContext = context;
             context.cancelled().await;
             Err::<String, _>(ToolError::failed("cancelled"))
         },

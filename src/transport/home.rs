@@ -10,12 +10,14 @@ use std::future::ready;
 
 use super::Door;
 use crate::{
-    page::{self, ASSETS, HEADERS},
+    page::{self, ASSETS, HEADERS, ICON_PATH},
     setups::setups,
 };
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.route("/", web::get().to(home));
+    // Browsers ask for it whatever a page says; a page that is no HTML, as JSON, can't say anything.
+    config.service(web::redirect("/favicon.ico", ICON_PATH));
     for asset in ASSETS {
         config.route(asset.path, web::get().to(move || ready(serve(asset))));
     }
