@@ -8,6 +8,7 @@
 pub mod auth;
 pub mod fetch;
 pub mod metadata;
+pub mod page;
 pub mod protocol;
 pub mod scope;
 pub mod secret;
