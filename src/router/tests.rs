@@ -1,5 +1,10 @@
 //! The router and its sessions together, as `transport` uses them.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a literal reads better without &"
+)]
+
 use std::time::Duration;
 
 use bytes::Bytes;

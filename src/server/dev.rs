@@ -125,7 +125,11 @@ impl DevServer {
         let handle = provider.handle();
         actix_web::rt::spawn(provider);
         let running = bound.start()?;
-        Ok(RunningDev { running, provider: handle, settings })
+        Ok(RunningDev {
+            running,
+            provider: handle,
+            settings,
+        })
     }
 
     /// Starts both, and runs until the operator sends SIGTERM or SIGINT.
