@@ -158,7 +158,7 @@ async fn keys_that_can_not_be_had_anew_leave_the_old_ones_in_use() {
 async fn a_key_that_can_not_be_used_spoils_no_other() {
     let key = SigningKey::new("ES256", "good");
     let issuer = FakeIssuer::start(&[]);
-    issuer.publish_jwks(vec![
+    issuer.publish_jwks(&[
         json!({ "kty": "oct", "k": "c2VjcmV0", "kid": "hmac" }),
         json!({ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "no point" }),
         json!({ "kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "short" }),
