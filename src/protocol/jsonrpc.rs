@@ -367,15 +367,33 @@ pub fn encode_error(id: Option<&RequestId>, error: &RpcError) -> Bytes {
 }
 
 /// A request from the server to the client.
-#[must_use]
-pub fn encode_request(id: &RequestId, method: &Method) -> Bytes {
-    encode(&Outgoing::<()> {
+///
+/// # Errors
+/// Params that have no JSON form.
+pub fn encode_request(
+    id: &RequestId,
+    method: &Method,
+    params: Option<&Value>,
+) -> serde_json::Result<Bytes> {
+    encode(&Outgoing {
         jsonrpc: "2.0",
         id: Some(id),
         method: method.as_str(),
-        params: None,
+        params,
     })
-    .unwrap_or_default()
+}
+
+/// A notification from the server to the client.
+///
+/// # Errors
+/// Params that have no JSON form.
+pub fn encode_notification(method: &Method, params: &impl Serialize) -> serde_json::Result<Bytes> {
+    encode(&Outgoing {
+        jsonrpc: "2.0",
+        id: None,
+        method: method.as_str(),
+        params: Some(params),
+    })
 }
 
 fn encode(message: &impl Serialize) -> serde_json::Result<Bytes> {
