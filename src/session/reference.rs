@@ -181,9 +181,14 @@ impl SessionRef {
     }
 
     /// Ends the session and waits until it has.
-    pub async fn close(&self, reason: CloseReason) {
-        // A session that is over already needs no ending.
-        let _over = self.address.send(Close(reason)).await;
+    ///
+    /// # Errors
+    /// [`SessionError::Over`] where something else had ended it before.
+    pub async fn close(&self, reason: CloseReason) -> Result<(), SessionError> {
+        match self.address.send(Close(reason)).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(SessionError::Over),
+        }
     }
 
     /// What is to be done with the session now.

@@ -210,7 +210,8 @@ async fn answer_delete(request: &HttpRequest, door: &Door) -> Result<HttpRespons
     let principal = door.authenticate(request, Endpoint::Mcp).await?;
     refuse_modern(request)?;
     let session = find(request, door, &principal)?;
-    door.router.close(&session).await;
+    let closed = door.router.close(&session).await;
+    closed.map_err(RefusalKind::from)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
