@@ -69,7 +69,10 @@ async fn answer_post(
     let body = body::read(request, payload, door.body).await?;
     let message = ClientMessage::parse(&body).map_err(RefusalKind::from)?;
 
-    let peek = Peek::at(params_of(&message));
+    let peek = Peek::at(params_of(&message)).map_err(|error| {
+        let kind = RefusalKind::Protocol(StatusCode::BAD_REQUEST, error);
+        Refusal::of(id_of(&message), kind)
+    })?;
     match era(request, &peek, &message)? {
         ProtocolVersion::V2026_07_28 => {
             answer_modern(request, door, principal, message, peek).await
