@@ -198,7 +198,7 @@ mod tests {
         let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body)) else {
             panic!("no request");
         };
-        let peek = Peek::at(request.params.as_ref());
+        let peek = Peek::at(request.params.as_ref()).unwrap();
         let with_name = |name| headers(&[("mcp-method", "tools/call"), ("mcp-name", name)]);
 
         let encoded = with_name("=?base64?d8O2cmxk?=");
