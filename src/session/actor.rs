@@ -13,7 +13,7 @@ use actix::{
 };
 use bytes::Bytes;
 use serde::Deserialize;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Config, SessionError, SessionId,
@@ -80,6 +80,8 @@ pub(super) struct Session {
     pub(super) calls: HashMap<RequestId, CancellationToken>,
     pub(super) draining: bool,
     pub(super) probes: i64,
+    /// Tells those who wait for the end. The last field: it is dropped after the farewell was said.
+    pub(super) _over: DropGuard,
 }
 
 // === Lifecycle ===

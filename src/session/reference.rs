@@ -16,6 +16,8 @@ use super::{
     phase::Phase,
     vital::Vital,
 };
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     auth::{Owner, Principal},
     handler::Handler,
@@ -34,6 +36,7 @@ pub struct SessionRef {
     config: Config,
     address: Addr<Session>,
     vital: Arc<Vital>,
+    over: CancellationToken,
 }
 
 /// What a session is opened with.
@@ -90,6 +93,7 @@ impl SessionRef {
         } = opening;
         let vital = Arc::new(Vital::new(principal.expires_at()));
         let transport = Transport::of_stream(stream.is_some());
+        let over = CancellationToken::new();
         let session = Session {
             id,
             config,
@@ -102,6 +106,7 @@ impl SessionRef {
             calls: HashMap::new(),
             draining: false,
             probes: 0,
+            _over: over.clone().drop_guard(),
         };
         let (sender, mailbox) = channel(config.mailbox_max);
         let address = Addr::new(sender);
@@ -112,6 +117,7 @@ impl SessionRef {
             config,
             address,
             vital,
+            over,
         };
         (reference, Prepared { session, mailbox })
     }
@@ -180,10 +186,16 @@ impl SessionRef {
         taken_in(self.address.send(OpenStream(outlet))).await
     }
 
-    /// Ends the session and waits until it has.
+    /// Ends the session and waits until it is over and in no table any more.
     pub async fn close(&self, reason: CloseReason) {
-        // A session that is over already needs no ending.
-        let _over = self.address.send(Close(reason)).await;
+        let ended = async {
+            // A session that is over already needs no asking.
+            let _over = self.address.send(Close(reason)).await;
+            self.over.cancelled().await;
+        };
+        if tokio::time::timeout(ASK_DEADLINE, ended).await.is_err() {
+            tracing::warn!(session.id = %self.id.short(), "the session did not end in time");
+        }
     }
 
     /// What is to be done with the session now.
