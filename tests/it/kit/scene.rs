@@ -82,7 +82,7 @@ impl Scene {
             let runner = System::new();
             runner.block_on(async move {
                 let issuer = FakeIssuer::start(&[]);
-                issuer.publish_jwks(vec![jwk]);
+                issuer.publish_jwks(&[jwk]);
                 config
                     .issuer
                     .url
