@@ -4,6 +4,23 @@
 //! The crate is a house of rooms, one concern each; a room uses rooms on lower floors only
 //! (`tests/house.rs` checks it, `ARCHITECTURE.md` is the floor plan). Data walks one way: transport,
 //! auth, router, session, handler; replies leave by the [`outlet`] that came with the request.
+//!
+//! A server with a tool of its own, and with the embedded provider to try it:
+//!
+//! ```no_run
+//! # #[cfg(feature = "dev-idp")] {
+//! use mcp_usher::{Server, handler::{CallContext, NoArguments, Tool}};
+//!
+//! # async fn run() -> Result<(), mcp_usher::ServerError> {
+//! let hello = Tool::new("hello", "Greets whoever calls", |call: CallContext, _: NoArguments| async move {
+//!     Ok(format!("Hello, {}!", call.principal().subject()))
+//! });
+//! Server::dev().tool(hello).run().await
+//! # }
+//! # }
+//! ```
+//!
+//! In production: [`Server::new`] with a [`config::Config`] that names the authorization server.
 
 pub mod auth;
 pub mod config;
@@ -32,3 +49,5 @@ pub mod idp;
 pub mod agent;
 #[cfg(feature = "cli")]
 pub mod cli;
+
+pub use server::{Server, ServerError};

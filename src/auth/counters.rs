@@ -109,7 +109,7 @@ impl Counters {
         self.verdicts[method as usize][outcome as usize].load(Ordering::Relaxed)
     }
 
-    /// Counts a refusal. Those of [`judge`](super::judge) are counted by whoever called it.
+    /// Counts a refusal. Those of [`judge`](super::judge()) are counted by whoever called it.
     pub fn count_refusal(&self, reason: Reason) {
         self.refusals[reason as usize].fetch_add(1, Ordering::Relaxed);
     }

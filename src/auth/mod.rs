@@ -2,9 +2,9 @@
 //!
 //! The transport walks through four steps, each a call on this door:
 //!
-//! 1. [`bearer`] takes the token out of the request's headers;
+//! 1. [`bearer()`] takes the token out of the request's headers;
 //! 2. [`Verifier::verify`] says who sent it: a [`Principal`], from memory or by asking;
-//! 3. [`judge`] says whether that caller may do this, anew on every request;
+//! 3. [`judge()`] says whether that caller may do this, anew on every request;
 //! 4. on an [`AuthError`], [`Challenge`] writes what the client is told.
 //!
 //! A verdict is *verified*, *refused* or *could not ask*. The last is our trouble and not the

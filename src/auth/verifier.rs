@@ -2,7 +2,7 @@
 //!
 //! A caller that is known costs one hash and one look-up, on the worker's own thread: an actor hop
 //! would add 5 µs and a wake-up to every request and decide nothing. Only an unknown token is taken to
-//! the [`Examiner`](super::examiner::Examiner), with a place in the waiting room; without one, or
+//! the [`Examiner`], with a place in the waiting room; without one, or
 //! without an answer in time, the caller is told to come back.
 
 use std::{
@@ -106,7 +106,7 @@ impl Verifier {
         }
     }
 
-    /// Who sent this token. Identity only: what it is good for is [`judge`](super::judge)'s to say.
+    /// Who sent this token. Identity only: what it is good for is [`judge`](super::judge())'s to say.
     ///
     /// # Errors
     /// [`AuthError::Refused`] for a definite no; [`AuthError::Unavailable`] where the authorization
@@ -168,7 +168,7 @@ impl Verifier {
         self.inner.needs.issuer.discovery()
     }
 
-    /// The audiences to [`judge`](super::judge) by: `accepted`, with what the issuer's settings say
+    /// The audiences to [`judge`](super::judge()) by: `accepted`, with what the issuer's settings say
     /// about tokens that name none.
     #[must_use]
     pub fn audiences(&self, accepted: impl IntoIterator<Item = String>) -> Audiences {

@@ -23,8 +23,8 @@ fn handler() -> Handler {
         |_, Add { a, b }: Add| async move { Ok(a + b) },
     );
     let broken = Tool::new("broken", "Panics", |_, _: NoArguments| async move {
-        None::<&str>.expect("a tool's bug");
-        Ok("never")
+        let nothing: Vec<String> = Vec::new();
+        Ok(nothing[0].clone())
     });
     let stuck = Tool::new("stuck", "Never answers", |_, _: NoArguments| async move {
         std::future::pending::<()>().await;
@@ -159,7 +159,7 @@ async fn a_panicking_tool_fails_its_own_call_only() {
 
     assert_eq!(result["isError"], true);
     assert!(
-        !result.to_string().contains("bug"),
+        !result.to_string().contains("bounds"),
         "the panic's text leaked: {result}"
     );
 }

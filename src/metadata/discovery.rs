@@ -262,3 +262,109 @@ fn sentence(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+    use serde_json::json;
+
+    use super::*;
+    use crate::fetch;
+
+    /// A provider that publishes at one path only, and writes down what it is asked for.
+    struct Provider {
+        issuer: String,
+        asked: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Provider {
+        fn start(issuer_path: &str, published_at: &'static str) -> Self {
+            let asked = Arc::new(Mutex::new(Vec::new()));
+            let book = web::Data::from(Arc::clone(&asked));
+            let path = issuer_path.to_owned();
+            let server = HttpServer::new(move || {
+                let path = path.clone();
+                let route = web::to(
+                    move |request: HttpRequest, book: web::Data<Mutex<Vec<_>>>| {
+                        let path = path.clone();
+                        async move {
+                            book.lock().unwrap().push(request.path().to_owned());
+                            if request.path() != published_at {
+                                // A single-page application answers everything.
+                                return HttpResponse::Ok().body("<!doctype html>");
+                            }
+                            let host = request.connection_info().host().to_owned();
+                            HttpResponse::Ok()
+                                .json(json!({ "issuer": format!("http://{host}{path}") }))
+                        }
+                    },
+                );
+                App::new().app_data(book.clone()).default_service(route)
+            })
+            .workers(1)
+            .disable_signals()
+            .bind(("127.0.0.1", 0))
+            .unwrap();
+            let issuer = format!("http://{}{issuer_path}", server.addrs()[0]);
+            actix_web::rt::spawn(server.run());
+            Self { issuer, asked }
+        }
+
+        fn discovery(&self) -> Discovery {
+            let fetcher = Fetcher::new(fetch::Config::default()).unwrap();
+            let config = DiscoveryConfig::default();
+            Discovery::new(self.issuer.parse().unwrap(), config, fetcher)
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_metadata_is_found_in_whichever_form_it_is_published() {
+        for published_at in [
+            "/.well-known/oauth-authorization-server/t",
+            "/.well-known/openid-configuration/t",
+            "/t/.well-known/openid-configuration",
+            "/t/.well-known/oauth-authorization-server",
+        ] {
+            let provider = Provider::start("/t", published_at);
+
+            let server = provider.discovery().refresh().await.unwrap();
+
+            assert_eq!(server.issuer().as_str(), provider.issuer);
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_form_that_answered_is_asked_first_the_next_time() {
+        let published_at = "/t/.well-known/openid-configuration";
+        let provider = Provider::start("/t", published_at);
+        let discovery = provider.discovery();
+        discovery.refresh().await.unwrap();
+        provider.asked.lock().unwrap().clear();
+
+        discovery.refresh().await.unwrap();
+
+        assert_eq!(*provider.asked.lock().unwrap(), [published_at]);
+    }
+
+    // M07
+    #[actix_web::test]
+    async fn of_all_that_went_wrong_the_mix_up_is_told() {
+        let provider = Provider::start("/other", "/t/.well-known/openid-configuration");
+        let issuer = provider.issuer.replace("/other", "/t");
+        let fetcher = Fetcher::new(fetch::Config::default()).unwrap();
+        let config = DiscoveryConfig::default();
+        let discovery = Discovery::new(issuer.parse().unwrap(), config, fetcher);
+
+        let error = discovery.refresh().await.unwrap_err();
+
+        assert!(matches!(
+            error,
+            DiscoveryError::Refused(MetadataError::OtherIssuer { .. })
+        ));
+        assert!(discovery.current().is_none());
+        assert!(discovery.failure().unwrap().contains("/other"));
+        assert!(discovery.settled().await.is_none());
+    }
+}

@@ -56,7 +56,25 @@ pub const HEADERS: [(&str, &str); 5] = [
 /// A whole page. `title` is read out first by a screen reader, so it says what the page is for;
 /// ` · Usher` is added. `body` begins with the page's only `h1`.
 #[must_use]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a body is written in the call and used nowhere else"
+)]
 pub fn frame(title: &str, body: Markup) -> Markup {
+    framed(title, "card", &body)
+}
+
+/// The same, wider: for a page that shows lines of code rather than a form.
+#[must_use]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a body is written in the call and used nowhere else"
+)]
+pub fn wide_frame(title: &str, body: Markup) -> Markup {
+    framed(title, "card wide", &body)
+}
+
+fn framed(title: &str, class: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -71,7 +89,7 @@ pub fn frame(title: &str, body: Markup) -> Markup {
             }
             body {
                 header.brand { (mark::inline()) span { "Usher" } }
-                main.card { (body) }
+                main class=(class) { (body) }
             }
         }
     }

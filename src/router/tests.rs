@@ -1,5 +1,10 @@
 //! The router and its sessions together, as `transport` uses them.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a literal reads better without &"
+)]
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,7 +34,7 @@ fn house(config: Config) -> House {
         "slow",
         "Runs until it is cancelled",
         |context, _: NoArguments| async move {
-            let context: crate::handler::CallContext = context;
+            let context: handler::CallContext = context;
             context.cancelled().await;
             Err::<String, _>(ToolError::failed("cancelled"))
         },

@@ -5,12 +5,14 @@
 
 use std::net::SocketAddr;
 
+use actix_web::dev::ServerHandle;
+
 use super::{Running, Server, ServerError};
 use crate::{
     auth::Verification,
     config::{Config, IssuerSection},
     handler::Tool,
-    idp::{self, Idp, ResourceServer, RunningIdp, User},
+    idp::{self, Idp, ResourceServer, User},
     metadata::Issuer,
     shutdown::Signals,
     units::HumanDuration,
@@ -27,7 +29,7 @@ pub struct DevServer {
 #[derive(Debug)]
 pub struct RunningDev {
     running: Running,
-    provider: RunningIdp,
+    provider: ServerHandle,
     settings: idp::Config,
 }
 
@@ -118,15 +120,14 @@ impl DevServer {
         };
         let bound = server.bind()?;
         let url = bound.url();
-        let resources = ["/mcp", "/sse", ""]
-            .map(|path| url.join(path))
-            .into_iter()
-            .collect::<Vec<_>>();
-        let provider = idp.run(resources)?;
+        let resources = ["/mcp", "/sse", ""].map(|path| url.join(path));
+        let provider = idp.serve(resources)?;
+        let handle = provider.handle();
+        actix_web::rt::spawn(provider);
         let running = bound.start()?;
         Ok(RunningDev {
             running,
-            provider,
+            provider: handle,
             settings,
         })
     }
@@ -167,7 +168,7 @@ impl RunningDev {
             running, provider, ..
         } = self;
         running.until_signalled(signals).await;
-        provider.stop().await;
+        provider.stop(false).await;
     }
 
     /// Stops both.
@@ -176,6 +177,6 @@ impl RunningDev {
             running, provider, ..
         } = self;
         running.stop().await;
-        provider.stop().await;
+        provider.stop(false).await;
     }
 }

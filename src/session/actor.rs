@@ -13,7 +13,7 @@ use actix::{
 };
 use bytes::Bytes;
 use serde::Deserialize;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Config, SessionError, SessionId,
@@ -80,6 +80,8 @@ pub(super) struct Session {
     pub(super) calls: HashMap<RequestId, CancellationToken>,
     pub(super) draining: bool,
     pub(super) probes: i64,
+    /// Tells those who wait for the end. The last field: it is dropped after the farewell was said.
+    pub(super) _over: DropGuard,
 }
 
 // === Lifecycle ===
@@ -110,6 +112,10 @@ impl Handles<Deliver> for Session {
     type Result = Result<(), SessionError>;
 
     fn handle(&mut self, deliver: Deliver, context: &mut Self::Context) -> Self::Result {
+        // What already waits in the mailbox is still handled after the end.
+        if !context.state().alive() {
+            return Err(SessionError::Over);
+        }
         self.vital.touch(deliver.principal.expires_at());
         match deliver.message {
             ClientMessage::Request(request) => {
@@ -165,7 +171,6 @@ impl Handles<Close> for Session {
     type Result = bool;
 
     fn handle(&mut self, Close(reason): Close, context: &mut Self::Context) -> bool {
-        // What already waits in the mailbox is still handled after the end.
         let lives = context.state().alive();
         if lives {
             self.end(reason, context);

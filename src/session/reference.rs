@@ -16,6 +16,8 @@ use super::{
     phase::Phase,
     vital::Vital,
 };
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     auth::{Owner, Principal},
     handler::Handler,
@@ -34,6 +36,7 @@ pub struct SessionRef {
     config: Config,
     address: Addr<Session>,
     vital: Arc<Vital>,
+    over: CancellationToken,
 }
 
 /// What a session is opened with.
@@ -90,6 +93,7 @@ impl SessionRef {
         } = opening;
         let vital = Arc::new(Vital::new(principal.expires_at()));
         let transport = Transport::of_stream(stream.is_some());
+        let over = CancellationToken::new();
         let session = Session {
             id,
             config,
@@ -102,6 +106,7 @@ impl SessionRef {
             calls: HashMap::new(),
             draining: false,
             probes: 0,
+            _over: over.clone().drop_guard(),
         };
         let (sender, mailbox) = channel(config.mailbox_max);
         let address = Addr::new(sender);
@@ -112,6 +117,7 @@ impl SessionRef {
             config,
             address,
             vital,
+            over,
         };
         (reference, Prepared { session, mailbox })
     }
@@ -180,14 +186,20 @@ impl SessionRef {
         taken_in(self.address.send(OpenStream(outlet))).await
     }
 
-    /// Ends the session and waits until it has.
+    /// Ends the session and waits until it is over and in no table any more.
     ///
     /// # Errors
     /// [`SessionError::Over`] where something else had ended it before.
     pub async fn close(&self, reason: CloseReason) -> Result<(), SessionError> {
-        match self.address.send(Close(reason)).await {
+        let ended = async {
+            let by_us = matches!(self.address.send(Close(reason)).await, Ok(true));
+            self.over.cancelled().await;
+            by_us
+        };
+        match tokio::time::timeout(ASK_DEADLINE, ended).await {
             Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(SessionError::Over),
+            Ok(false) => Err(SessionError::Over),
+            Err(_elapsed) => Err(SessionError::Busy),
         }
     }
 

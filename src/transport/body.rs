@@ -38,35 +38,41 @@ pub(super) async fn read(
     if announced.is_some_and(|length| length > config.max.bytes()) {
         return Err(RefusalKind::TooLarge(config.max));
     }
-    let read = collect(payload, announced.unwrap_or_default(), config.max);
+    let read = collect(payload, config.max);
     match tokio::time::timeout(config.deadline.get(), read).await {
         Ok(body) => body,
         Err(_elapsed) => Err(RefusalKind::TooSlow(config.deadline)),
     }
 }
 
-async fn collect(
-    mut payload: web::Payload,
-    announced: usize,
-    max: ByteSize,
-) -> Result<Bytes, RefusalKind> {
-    let Some(first) = payload.next().await else {
+async fn collect(mut payload: web::Payload, max: ByteSize) -> Result<Bytes, RefusalKind> {
+    let Some(first) = next(&mut payload).await? else {
         return Ok(Bytes::new());
     };
-    let first = first.map_err(|_broken| RefusalKind::Broken)?;
-    // The usual case: the whole body came with the head, and is taken without a copy.
-    if first.len() == announced && first.len() <= max.bytes() {
-        return Ok(first);
-    }
+    let Some(second) = next(&mut payload).await? else {
+        // The usual case: the whole body came with the head, and is taken without a copy.
+        return if first.len() > max.bytes() {
+            Err(RefusalKind::TooLarge(max))
+        } else {
+            Ok(first)
+        };
+    };
     let mut body = BytesMut::from(&first[..]);
-    loop {
-        if body.len() > max.bytes() {
+    let mut chunk = Some(second);
+    while let Some(more) = chunk {
+        if body.len() + more.len() > max.bytes() {
             return Err(RefusalKind::TooLarge(max));
         }
-        match payload.next().await {
-            Some(Ok(chunk)) => body.extend_from_slice(&chunk),
-            Some(Err(_broken)) => return Err(RefusalKind::Broken),
-            None => return Ok(body.freeze()),
-        }
+        body.extend_from_slice(&more);
+        chunk = next(&mut payload).await?;
     }
+    Ok(body.freeze())
+}
+
+async fn next(payload: &mut web::Payload) -> Result<Option<Bytes>, RefusalKind> {
+    payload
+        .next()
+        .await
+        .transpose()
+        .map_err(|_broken| RefusalKind::Broken)
 }

@@ -10,12 +10,14 @@ use std::future::ready;
 
 use super::Door;
 use crate::{
-    page::{self, ASSETS, HEADERS},
+    page::{self, ASSETS, HEADERS, ICON_PATH},
     setups::setups,
 };
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.route("/", web::get().to(home));
+    // Browsers ask for it whatever a page says; a page that is no HTML, as JSON, can't say anything.
+    config.service(web::redirect("/favicon.ico", ICON_PATH));
     for asset in ASSETS {
         config.route(asset.path, web::get().to(move || ready(serve(asset))));
     }
@@ -46,39 +48,36 @@ fn with_headers(response: &mut HttpResponseBuilder) -> &mut HttpResponseBuilder 
 fn body(door: &Door) -> Markup {
     let waiting_for = door.health.waiting_for();
     let url = &door.public_url;
-    page::frame(
+    let issuer = door.verifier.discovery().issuer();
+    let tools: Vec<_> = door.handler.tool_names().collect();
+    page::wide_frame(
         "An MCP server with a door",
         html! {
             h1 { "This is an MCP server" }
-            p.lead {
-                "Agents come in here to act for you, once you have signed in and agreed to it."
-            }
+            p.quiet { "Agents come in here to act for you, once you have signed in and agreed to it." }
             @if waiting_for.is_empty() {
-                p.status.ok role="status" { "Open: agents can sign in now." }
+                p.status role="status" { "Open: agents can sign in now" }
             } @else {
-                p.status.waiting role="status" { "Not ready: waiting for " (waiting_for.join(", ")) "." }
+                p.status.waiting role="status" { "Not ready: waiting for " (waiting_for.join(", ")) }
             }
-            h2 { "Where it is" }
             dl.facts {
-                dt { "Endpoint" }
-                dd { code { (url.join("/mcp")) } }
-                dt { "For older clients" }
-                dd { code { (url.join("/sse")) } }
-                dt { "Signs users in" }
-                dd { code { (door.verifier.discovery().issuer().as_str()) } }
-                dt { "Tools" }
-                dd { (door.handler.tool_names().collect::<Vec<_>>().join(", ")) }
-                dt { "Open sessions" }
-                dd { (door.router.sessions()) }
+                (fact("Endpoint", &html! { code { (url.join("/mcp")) } }))
+                (fact("Endpoint for older clients (HTTP+SSE)", &html! { code { (url.join("/sse")) } }))
+                (fact("Users sign in at", &html! { code { (issuer.as_str()) } }))
+                (fact("Tools", &html! { (tools.join(", ")) }))
+                (fact("Open sessions", &html! { (door.router.sessions()) }))
             }
             h2 { "Connect a client" }
             @for setup in setups(url) {
                 section.setup {
-                    h3 { (setup.client) }
-                    p.place { (setup.place) }
-                    pre tabindex="0" { code { (setup.snippet) } }
+                    h3 { (setup.client) span.quiet.small { (setup.place) } }
+                    pre { code { (setup.snippet) } }
                 }
             }
         },
     )
+}
+
+fn fact(name: &str, value: &Markup) -> Markup {
+    html! { div { dt { (name) } dd { (value) } } }
 }

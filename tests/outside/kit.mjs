@@ -19,6 +19,8 @@ const running = new Set();
 
 /** A child process whose output is kept (the last lines of it). */
 class Child {
+  #waiting = new Set();
+
   constructor(name, command, args, { env = {}, stdin = 'ignore' } = {}) {
     this.name = name;
     this.lines = [];
@@ -41,6 +43,19 @@ class Child {
   #keep(line) {
     this.lines.push(line);
     if (this.lines.length > KEPT_LOG_LINES) this.lines.shift();
+    this.#waiting.forEach((look) => look(line));
+  }
+
+  /** The first line, said already or yet to come, for which `wanted` gives something; gives that. */
+  async line(ms, what, wanted) {
+    for (const line of this.lines) if (wanted(line)) return wanted(line);
+    let look;
+    const said = new Promise((resolve) => {
+      look = (line) => wanted(line) && resolve(wanted(line));
+      this.#waiting.add(look);
+    });
+    const ended = this.exited.then((how) => Promise.reject(new Error(`${this.name} ended (${how}) before ${what}`)));
+    return within(ms, what, Promise.race([said, ended])).finally(() => this.#waiting.delete(look));
   }
 
   tail(count = 30) {
@@ -70,6 +85,9 @@ export async function launch(name, command, args, { env, readyMs = 30_000 } = {}
   }
   return child;
 }
+
+/** Starts a program that says what it does line by line. */
+export const start = (name, command, args, options) => new Child(name, command, args, options);
 
 /** Runs a client script: `job` goes in as JSON on stdin, its one JSON line of output comes back. */
 export async function runClient(name, command, args, job, { timeoutMs = 45_000 } = {}) {

@@ -80,7 +80,7 @@ async fn an_issuer_that_went_down_refuses_nobody_and_known_callers_stay() {
     let scene = Scene::opaque(Verification::Auto, |_| ());
     let known = scene.good_token();
     scene.verify(&known).await.unwrap();
-    scene.issuer.go_down().await;
+    let _down = scene.issuer.go_down().await;
 
     assert!(is_unavailable(&scene.verify("opaque").await));
     assert!(scene.verify(&known).await.is_ok(), "from memory");
@@ -93,9 +93,9 @@ async fn an_issuer_that_went_down_refuses_nobody_and_known_callers_stay() {
 #[actix::test]
 async fn a_server_started_before_its_issuer_heals_by_itself() {
     let key = SigningKey::new("ES256", "first");
-    let down = FakeIssuer::start(&[&key]);
-    down.go_down().await;
-    let scene = Scene::with_issuer(down, key, |_| ());
+    let issuer = FakeIssuer::start(&[&key]);
+    let down = issuer.go_down().await;
+    let scene = Scene::with_issuer(issuer, key, |_| ());
 
     assert!(is_unavailable(&scene.verify(&scene.good_token()).await));
     assert!(!scene.verifier.is_ready());
@@ -108,7 +108,7 @@ async fn a_server_started_before_its_issuer_heals_by_itself() {
             .contains("could not reach 127.0.0.1")
     );
 
-    let _issuer = scene.issuer.come_back(&[&scene.key]);
+    let _issuer = scene.issuer.come_back(down, &[&scene.key]);
     eventually("a verdict", async || {
         scene.verify(&scene.good_token()).await.ok()
     })

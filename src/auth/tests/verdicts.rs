@@ -102,7 +102,7 @@ async fn an_answer_without_a_lifetime_counts_for_a_minute() {
     scene.issuer.know("opaque", json!({ "sub": "alice" }));
 
     scene.verify("opaque").await.unwrap();
-    scene.time_passes(MINUTE - Duration::from_secs(1)).await;
+    scene.time_passes(Duration::from_secs(59)).await;
     scene.verify("opaque").await.unwrap();
     assert_eq!(scene.issuer.count(Endpoint::Userinfo), 1);
 
@@ -343,7 +343,7 @@ async fn a_caller_is_not_kept_waiting_longer_than_the_limit() {
         .issuer
         .behave(Endpoint::Introspection, Behaviour::Normal);
     scene.issuer.know("opaque", json!({ "sub": "alice" }));
-    assert!(scene.verify("opaque").await.is_ok());
+    eventually("a verdict", async || scene.verify("opaque").await.ok()).await;
 }
 
 // F15: promise P25

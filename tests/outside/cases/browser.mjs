@@ -27,7 +27,11 @@ async function withPage({ browser }, options, body) {
   const wrongs = [];
   context.on('console', (message) => ['error', 'warning'].includes(message.type()) && wrongs.push(`console: ${message.text()}`));
   context.on('weberror', (error) => wrongs.push(`script: ${error.error()}`));
-  context.on('requestfailed', (request) => wrongs.push(`failed: ${request.url().split('?')[0]} ${request.failure()?.errorText}`));
+  context.on('requestfailed', (request) => {
+    const why = request.failure()?.errorText;
+    // A page that is left, or closed by the test, breaks off what it was still loading.
+    if (why !== 'net::ERR_ABORTED') wrongs.push(`failed: ${request.url().split('?')[0]} ${why}`);
+  });
   context.on('request', (request) => {
     const url = new URL(request.url());
     if (url.hostname !== '127.0.0.1' && url.protocol !== 'data:') wrongs.push(`asked ${url.host}`);

@@ -19,7 +19,8 @@ for (const one of CLIENTS) {
     assert.match(walk.consentText, /SmartMail AI/, 'the consent page does not name the agent');
     assert.match(walk.consentText, /127\.0\.0\.1/, 'the consent page does not say where it sends the person');
     assert.ok([usher.ready.url, usher.ready.mcp, usher.ready.sse].some((url) => authorize.resource?.replace(/\/$/, '') === url), `resource was ${authorize.resource}`);
-    assert.ok(authorize.scope.includes('openid profile email'), `scope was ${authorize.scope}`);
+    const scopes = authorize.scope.split(' ');
+    for (const scope of ['openid', 'profile', 'email']) assert.ok(scopes.includes(scope), `scope was ${authorize.scope}`);
     assert.ok(claims.sub, 'no sub');
     assert.ok(claims.name, 'no name although consented');
     assert.match(claims.email ?? '', /@/, 'no email although consented');

@@ -2,7 +2,7 @@
 
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { HERE, NODE, ROOT, launch } from '../kit.mjs';
+import { HERE, NODE, ROOT, launch, start } from '../kit.mjs';
 
 const anyPort = ['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--json'];
 
@@ -23,6 +23,9 @@ export function usherServe(issuer, settings = {}) {
   const set = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
   return launch('usher serve', binary(), ['serve', '--issuer', issuer, ...anyPort, ...set], { env });
 }
+
+/** Usher's own third-party agent, as a person runs it in a terminal. */
+export const usherAgent = (...args) => start('usher agent', binary(), ['agent', '--no-browser', ...args]);
 
 export const logtoLike = () => launch('logto_like', NODE, [join(HERE, 'logto_like.mjs')]);
 

@@ -12,6 +12,7 @@ pub mod signing;
 use std::{
     collections::HashMap,
     io,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -22,7 +23,7 @@ use actix_web::{
     web::{self, Bytes, Data},
 };
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::{net::TcpSocket, sync::Semaphore};
 
 use self::signing::SigningKey;
 
@@ -99,9 +100,29 @@ impl FakeIssuer {
         &self.issuer
     }
 
-    /// Ends the server: connections are refused from now on.
-    pub async fn go_down(&self) {
+    /// Ends the server: connections are refused from now on, for as long as the result is kept.
+    ///
+    /// It is a socket that has the port and does not listen, so that no other test's server gets it.
+    ///
+    /// # Panics
+    /// If the port was taken in that very moment.
+    #[must_use]
+    pub async fn go_down(&self) -> TcpSocket {
+        // A connection kept alive may outlast the server by a moment.
+        for endpoint in [
+            Endpoint::Metadata,
+            Endpoint::Keys,
+            Endpoint::Introspection,
+            Endpoint::Userinfo,
+        ] {
+            self.behave(endpoint, Behaviour::Cut);
+        }
         self.server.stop(false).await;
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseaddr(true).expect("an option");
+        let address = SocketAddr::from(([127, 0, 0, 1], self.port));
+        socket.bind(address).expect("the port just left");
+        socket
     }
 
     /// Starts it again on the same port, with nothing counted.
@@ -109,31 +130,25 @@ impl FakeIssuer {
     /// # Panics
     /// If the port has been taken meanwhile.
     #[must_use]
-    pub fn come_back(&self, keys: &[&SigningKey]) -> Self {
+    pub fn come_back(&self, down: TcpSocket, keys: &[&SigningKey]) -> Self {
+        drop(down);
         Self::serve(self.port, keys).expect("the same port")
     }
 
     /// Publishes these keys from now on, and no others.
     pub fn publish(&self, keys: &[&SigningKey]) {
-        let keys = keys.iter().map(|key| key.jwk()).collect();
-        self.publish_jwks(keys);
+        let keys: Vec<_> = keys.iter().map(|key| key.jwk()).collect();
+        self.publish_jwks(&keys);
     }
 
     /// Publishes these JWKs from now on, fit or not.
-    pub fn publish_jwks(&self, keys: Vec<Value>) {
+    pub fn publish_jwks(&self, keys: &[Value]) {
         self.book().keys = json!({ "keys": keys });
     }
 
-    /// Changes a member of the metadata; `null` takes it away.
+    /// Changes a member of the metadata.
     pub fn set_metadata(&self, member: &str, value: Value) {
-        let mut book = self.book();
-        if value.is_null() {
-            if let Some(members) = book.metadata.as_object_mut() {
-                members.remove(member);
-            }
-        } else {
-            book.metadata[member] = value;
-        }
+        self.book().metadata[member] = value;
     }
 
     /// What introspection and userinfo say of an opaque token from now on.

@@ -28,6 +28,9 @@ enum Secret {
 impl SigningKey {
     /// A key for `algorithm` as a JWT header names it. RSA keys share their primes: making them is
     /// slow.
+    ///
+    /// # Panics
+    /// For an algorithm that is none.
     #[must_use]
     pub fn new(algorithm: &str, id: &str) -> Self {
         let curve = |name, signing| {

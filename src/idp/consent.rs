@@ -1,0 +1,148 @@
+//! `/oidc/consent`: does the user agree, and to what.
+
+use actix_web::{Error, HttpRequest, HttpResponse, http::StatusCode, web};
+use tracing::info;
+
+use super::{
+    answer::{self, Next},
+    browser::{self, SignedIn},
+    error::{OAuthError, PageError},
+    interaction::{self, SIGN_IN_PATH, Transaction},
+    pages::{self, ConsentPage},
+    parameters::Parameters,
+    provider::Provider,
+    redirect_uri,
+    sign_in::{has_form_token, transaction_id},
+};
+use crate::scope::{Scope, Scopes};
+
+pub(super) async fn get(provider: web::Data<Provider>, request: HttpRequest) -> HttpResponse {
+    answer::went(show(&provider, &request))
+}
+
+pub(super) async fn post(
+    provider: web::Data<Provider>,
+    request: HttpRequest,
+    body: Result<web::Bytes, Error>,
+) -> HttpResponse {
+    answer::went(
+        Parameters::of_form(&request, body)
+            .map_err(|_malformed| PageError::Unreadable)
+            .and_then(|form| decide(&provider, &request, &form)),
+    )
+}
+
+fn show(provider: &Provider, request: &HttpRequest) -> Result<HttpResponse, PageError> {
+    let now = provider.clock.now();
+    let query = Parameters::of_query(request);
+    let id = transaction_id(&query)?;
+    let cookie = browser::cookie(request, &provider.cookie_name);
+    let state = &mut *provider.state();
+    let browser = state.browsers.find(now, cookie).cloned();
+    let transaction = interaction::find(state, now, id, browser.as_ref().map(|b| b.id))?;
+    let Some(signed_in) = browser.and_then(|browser| browser.signed_in) else {
+        return Ok(back_to_sign_in(id));
+    };
+    transaction.consent_shown_to = Some(signed_in.subject.clone());
+    let request = &transaction.request;
+    let body = pages::consent(&ConsentPage {
+        transaction: id,
+        form_token: &transaction.form_token,
+        agent: request.client.display_name(),
+        destination: redirect_uri::destination(&request.return_to.redirect_uri),
+        resources: &request.resources,
+        scopes: &request.scopes,
+        user: provider
+            .user(&signed_in.subject)
+            .ok_or(PageError::Internal)?,
+    });
+    let form_target = redirect_uri::form_target(&request.return_to.redirect_uri);
+    Ok(answer::page(StatusCode::OK, body, form_target.as_slice()))
+}
+
+fn decide(
+    provider: &Provider,
+    request: &HttpRequest,
+    form: &Parameters,
+) -> Result<HttpResponse, PageError> {
+    let now = provider.clock.now();
+    let id = transaction_id(form)?;
+    let cookie = browser::cookie(request, &provider.cookie_name);
+    let state = &mut *provider.state();
+    let browser = state.browsers.find(now, cookie).cloned();
+    let transaction = interaction::find(state, now, id, browser.as_ref().map(|b| b.id))?.clone();
+    if !browser::is_own_form(request) || !has_form_token(&transaction, form) {
+        return Err(PageError::ForeignForm);
+    }
+    // Somebody else may have signed in, in another tab, after this page was shown.
+    let Some(signed_in) = browser
+        .and_then(|browser| browser.signed_in)
+        .filter(|signed_in| is_shown_to(&transaction, signed_in))
+    else {
+        return Ok(back_to_sign_in(id));
+    };
+    let asked = &transaction.request.scopes;
+    let next = match form.one("decision") {
+        Ok(Some("allow")) => {
+            let granted = granted(asked, form);
+            let key = interaction::consent_key(&transaction.request, &signed_in.subject);
+            state.consents.remember(now, key, asked, &granted)?;
+            info!(client.id = transaction.request.client.id, scopes = %granted, "consented");
+            interaction::grant(provider, state, now, id, &transaction, &signed_in, granted)?
+        }
+        Ok(Some("deny")) => {
+            info!(client.id = transaction.request.client.id, "denied");
+            interaction::refuse(
+                provider,
+                state,
+                now,
+                id,
+                &transaction,
+                &OAuthError::AccessDenied,
+            )?
+        }
+        _ => return Err(PageError::Unreadable),
+    };
+    Ok(answer::go(next, None))
+}
+
+fn is_shown_to(transaction: &Transaction, signed_in: &SignedIn) -> bool {
+    transaction.consent_shown_to.as_deref() == Some(signed_in.subject.as_str())
+}
+
+/// What was asked and stayed ticked; `openid` has no box, because without it there is no user.
+fn granted(asked: &Scopes, form: &Parameters) -> Scopes {
+    let ticked: Scopes = form
+        .all("scope")
+        .filter_map(|scope| scope.parse::<Scope>().ok())
+        .collect();
+    asked
+        .iter()
+        .filter(|&scope| scope.as_str() == "openid" || ticked.contains(scope))
+        .cloned()
+        .collect()
+}
+
+fn back_to_sign_in(id: &str) -> HttpResponse {
+    answer::go(Next::Page(format!("{SIGN_IN_PATH}?transaction={id}")), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_granted_than_was_asked() {
+        let asked = "openid profile email".parse().unwrap();
+        let form = Parameters::parse(b"scope=profile&scope=admin");
+
+        assert_eq!(granted(&asked, &form).to_string(), "openid profile");
+    }
+
+    #[test]
+    fn openid_is_not_granted_to_who_did_not_ask() {
+        let asked = "profile".parse().unwrap();
+
+        assert!(granted(&asked, &Parameters::parse(b"scope=openid")).is_empty());
+    }
+}

@@ -1,0 +1,162 @@
+//! `/oidc/register`: an agent introduces itself, and anybody may (RFC 7591).
+
+use actix_web::{Error, HttpRequest, HttpResponse, http::StatusCode, web};
+use serde::Serialize;
+use serde_json::Value;
+use tracing::info;
+
+use super::{
+    answer,
+    client_metadata::{Refusal, VerifiedClientMetadata},
+    clients::Registered,
+    error::OAuthError,
+    parameters::{media_type, whole},
+    provider::Provider,
+    redirect_uri::RedirectUri,
+};
+use crate::time::Timestamp;
+
+/// Seconds after which to come back when a table is full.
+pub(super) const RETRY_AFTER_FULL: u64 = 60;
+
+const MINUTE_SECONDS: u64 = 60;
+
+/// RFC 7591 §3.2.1: the client's id, and its metadata as it was kept.
+#[derive(Debug, Serialize)]
+struct RegistrationAnswer<'a> {
+    client_id: &'a str,
+    client_id_issued_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'a str>,
+    /// 0: the secret does not expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret_expires_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_name: Option<&'a str>,
+    redirect_uris: Vec<&'a str>,
+    application_type: &'static str,
+    grant_types: &'static [&'static str],
+    response_types: [&'static str; 1],
+    token_endpoint_auth_method: &'static str,
+}
+
+pub(super) async fn post(
+    provider: web::Data<Provider>,
+    request: HttpRequest,
+    body: Result<web::Bytes, Error>,
+) -> HttpResponse {
+    answer::told(register(&provider, &request, body))
+}
+
+fn register(
+    provider: &Provider,
+    request: &HttpRequest,
+    body: Result<web::Bytes, Error>,
+) -> Result<HttpResponse, OAuthError> {
+    let body = whole(body)?;
+    if media_type(request) != "application/json" {
+        return Err(OAuthError::NotJson);
+    }
+    let metadata: Value = serde_json::from_slice(&body)
+        .map_err(|_malformed| OAuthError::InvalidRequest("the body is not JSON"))?;
+    let metadata = VerifiedClientMetadata::check(&metadata)?;
+    let now = provider.clock.now();
+    let state = &mut *provider.state();
+    state
+        .registrations
+        .take(now)
+        .map_err(|retry_after| OAuthError::TooManyRegistrations { retry_after })?;
+    let registered = state.clients.register(now, &metadata)?;
+    info!(client.id = registered.client.id, "registered a client");
+    Ok(answer::json_with(
+        StatusCode::CREATED,
+        &told(now, &metadata, &registered),
+    ))
+}
+
+fn told<'a>(
+    now: Timestamp,
+    metadata: &'a VerifiedClientMetadata,
+    registered: &'a Registered,
+) -> RegistrationAnswer<'a> {
+    RegistrationAnswer {
+        client_id: &registered.client.id,
+        client_id_issued_at: now,
+        client_secret: registered.secret.as_deref(),
+        client_secret_expires_at: registered.secret.is_some().then_some(0),
+        client_name: metadata.client_name.as_deref(),
+        redirect_uris: metadata
+            .redirect_uris
+            .iter()
+            .map(RedirectUri::as_str)
+            .collect(),
+        application_type: metadata.application_type.as_str(),
+        grant_types: if metadata.refreshes {
+            &["authorization_code", "refresh_token"]
+        } else {
+            &["authorization_code"]
+        },
+        response_types: ["code"],
+        token_endpoint_auth_method: metadata.authentication.as_str(),
+    }
+}
+
+impl From<Refusal> for OAuthError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Metadata(error) => Self::InvalidClientMetadata(error),
+            Refusal::RedirectUri(error) => Self::InvalidRedirectUri(error),
+        }
+    }
+}
+
+/// Counts what happens in a minute. All of it comes from this machine, so it is counted in all.
+#[derive(Debug)]
+pub(super) struct Window {
+    limit: u32,
+    began: Option<Timestamp>,
+    count: u32,
+}
+
+impl Window {
+    pub(super) const fn new(limit: u32) -> Self {
+        Self {
+            limit,
+            began: None,
+            count: 0,
+        }
+    }
+
+    /// Takes one more, or says in how many seconds one more is taken.
+    fn take(&mut self, now: Timestamp) -> Result<(), u64> {
+        let began = match self.began {
+            Some(began) if now.since(began).as_secs() < MINUTE_SECONDS => began,
+            _ => {
+                self.count = 0;
+                self.began = Some(now);
+                now
+            }
+        };
+        if self.count >= self.limit {
+            return Err(MINUTE_SECONDS - now.since(began).as_secs());
+        }
+        self.count += 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_minute_takes_more() {
+        let at = Timestamp::from_unix_seconds;
+        let mut window = Window::new(2);
+        assert_eq!(window.take(at(0)), Ok(()));
+        assert_eq!(window.take(at(30)), Ok(()));
+
+        assert_eq!(window.take(at(40)), Err(20));
+        assert_eq!(window.take(at(60)), Ok(()));
+    }
+}
