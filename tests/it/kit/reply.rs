@@ -51,9 +51,12 @@ impl Reply {
         self
     }
 
-    /// Everything but the date: what a stranger could compare.
+    /// Everything but the date: what a stranger could compare. Headers come in no order, each time
+    /// another.
     pub(crate) fn comparable(&self) -> (u16, Vec<(String, String)>, String) {
         let headers = self.headers.iter().filter(|(name, _)| name != "date");
-        (self.status, headers.cloned().collect(), self.text())
+        let mut headers: Vec<_> = headers.cloned().collect();
+        headers.sort();
+        (self.status, headers, self.text())
     }
 }
