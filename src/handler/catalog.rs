@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn pages_show_every_entry_once_and_in_order() {
         let entries: BTreeMap<String, usize> =
-            (0..PAGE * 2 + 1).map(|n| (format!("{n:05}"), n)).collect();
+            (0..=PAGE * 2).map(|n| (format!("{n:05}"), n)).collect();
         let mut seen = Vec::new();
         let mut params = json!({});
         loop {

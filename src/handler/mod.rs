@@ -127,7 +127,7 @@ impl Handler {
     pub fn initialize_result(&self, version: ProtocolVersion) -> Value {
         self.0
             .info
-            .initialize_result(version, self.0.catalog.capabilities(version))
+            .initialize_result(version, &self.0.catalog.capabilities(version))
     }
 
     /// Names of all tools, in order.
@@ -193,7 +193,7 @@ impl Handler {
     fn discover(&self, version: ProtocolVersion) -> Value {
         self.0
             .info
-            .discover_result(self.0.catalog.capabilities(version))
+            .discover_result(&self.0.catalog.capabilities(version))
     }
 
     fn complete(&self, params: Option<&Raw>) -> Result<Value, RpcError> {
@@ -213,11 +213,12 @@ impl Handler {
         params: Option<&Raw>,
     ) -> Result<(Value, CacheHint), RpcError> {
         let params: Value = read_params(params)?;
+        self.require_scopes(&context, method, &params)?;
         let binding = Binding::of(&context.principal().owner(), method, &params);
-        let replay = match context.protocol_version().is_modern() {
-            true => Some(self.0.sealer.replay(&binding, &params)?),
-            false => None,
-        };
+        let is_modern = context.protocol_version().is_modern();
+        let replay = is_modern
+            .then(|| self.0.sealer.replay(&binding, &params))
+            .transpose()?;
         let progress_token = params.pointer("/_meta/progressToken").cloned();
         let context = context.with(progress_token, |client| {
             if let Some(replay) = replay {
@@ -241,6 +242,29 @@ impl Handler {
             }
             (Err(error), _) => Err(RpcError::new(codes::INTERNAL_ERROR, error.to_string())),
         }
+    }
+
+    /// The transport has asked before, and challenged; this is for who calls without it, and for the
+    /// day it looks at another name than this one.
+    fn require_scopes(
+        &self,
+        context: &CallContext,
+        method: &Method,
+        params: &Value,
+    ) -> Result<(), RpcError> {
+        let member = if *method == Method::ResourcesRead {
+            "uri"
+        } else {
+            "name"
+        };
+        let needed = self.needed_scopes(method, params.get(member).and_then(Value::as_str));
+        if context.principal().scopes().covers(&needed) {
+            return Ok(());
+        }
+        Err(RpcError::new(
+            codes::INVALID_REQUEST,
+            format!("this needs the scopes {needed}"),
+        ))
     }
 
     async fn call_tool(

@@ -33,8 +33,8 @@ impl FromStr for UriTemplate {
             if name.is_empty() || !name.chars().all(is_name) {
                 return Err(refused());
             }
-            if literal.is_empty() {
-                // Two variables side by side could be split anywhere.
+            // Two variables side by side could be split anywhere.
+            if literal.is_empty() || literal.contains('}') {
                 return Err(refused());
             }
             parts.push(Part::Literal(literal.to_owned()));

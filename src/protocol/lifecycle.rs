@@ -81,7 +81,7 @@ pub const MODERN_VERSIONS: [&str; 1] = [ProtocolVersion::V2026_07_28.as_str()];
 impl ServerInfo {
     /// The result of `initialize` under the negotiated version.
     #[must_use]
-    pub fn initialize_result(&self, version: ProtocolVersion, capabilities: Value) -> Value {
+    pub fn initialize_result(&self, version: ProtocolVersion, capabilities: &Value) -> Value {
         let mut result = json!({
             "protocolVersion": version.as_str(),
             "capabilities": capabilities,
@@ -93,7 +93,7 @@ impl ServerInfo {
 
     /// The result of `server/discover`, before the members every modern result has.
     #[must_use]
-    pub fn discover_result(&self, capabilities: Value) -> Value {
+    pub fn discover_result(&self, capabilities: &Value) -> Value {
         let mut result = json!({
             "supportedVersions": MODERN_VERSIONS,
             "capabilities": capabilities,
