@@ -47,7 +47,9 @@ fn handler() -> Handler {
         instructions: None,
     };
     let mut catalog = Catalog::default();
-    [add, broken, stuck, guarded, whoami()].map(|tool| catalog.add_tool(tool));
+    for tool in [add, broken, stuck, guarded, whoami()] {
+        catalog.add_tool(tool);
+    }
     offer_more(&mut catalog);
     Handler::new(Config::default(), info, catalog, Metrics::new(), clock()).unwrap()
 }

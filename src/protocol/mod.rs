@@ -5,6 +5,7 @@
 
 pub mod codes;
 mod content;
+mod encode;
 mod jsonrpc;
 mod lifecycle;
 mod logging;
@@ -14,10 +15,10 @@ mod tools;
 mod version;
 
 pub use content::{Content, ResourceBody, ResourceContents};
+pub use encode::{encode_error, encode_notification, encode_request, encode_result};
 pub use jsonrpc::{
     ClientMessage, DEPTH_MAX, Notification, ParseError, REQUEST_ID_BYTES_MAX, Raw, Request,
-    RequestId, Response, RpcError, encode_error, encode_notification, encode_request,
-    encode_result, read_params,
+    RequestId, Response, RpcError, read_params,
 };
 pub use lifecycle::{
     CacheHint, ClientCapabilities, Implementation, InitializeParams, MODERN_VERSIONS,

@@ -50,7 +50,9 @@ fn house(config: Config) -> House {
     let metrics = Metrics::new();
     let clock = Clock::manual(NOW);
     let mut catalog = Catalog::default();
-    [whoami(), slow, curious()].map(|tool| catalog.add_tool(tool));
+    for tool in [whoami(), slow, curious()] {
+        catalog.add_tool(tool);
+    }
     let handler = Handler::new(
         handler::Config::default(),
         info,

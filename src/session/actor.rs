@@ -8,8 +8,7 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler as Handles, Message,
-    WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler as Handles, WrapFuture,
 };
 use bytes::Bytes;
 use serde::Deserialize;
@@ -18,6 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     Config, SessionError, SessionId,
     farewell::Farewell,
+    messages::{Close, Deliver, Drain, OpenStream, Probe},
     phase::{Admitted, Phase},
     vital::Vital,
 };
@@ -31,39 +31,6 @@ use crate::{
         encode_result, read_params,
     },
 };
-
-// === Messages ===
-
-/// A message from the client. Answered once taken in; its result follows on an outlet.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<(), SessionError>")]
-pub(super) struct Deliver {
-    /// The caller of this very message: the session's owner, with a token that may be fresher.
-    pub(super) principal: Principal,
-    pub(super) message: ClientMessage,
-    /// Where the answer goes; without one, to the session's own stream.
-    pub(super) outlet: Option<Outlet>,
-}
-
-/// The client opens the stream for what the server says unasked (Streamable HTTP, GET).
-#[derive(Debug, Message)]
-#[rtype(result = "Result<(), SessionError>")]
-pub(super) struct OpenStream(pub(super) Outlet);
-
-/// Asks the client whether it is still there.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct Probe;
-
-/// Ends the session at once; calls in flight are cancelled. Answered whether it was this that ended it.
-#[derive(Debug, Message)]
-#[rtype(result = "bool")]
-pub(super) struct Close(pub(super) CloseReason);
-
-/// Ends the session as soon as no call is in flight; no further request is taken.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct Drain;
 
 // === State ===
 

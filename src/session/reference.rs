@@ -12,7 +12,8 @@ use actix::{
 
 use super::{
     Config, Farewell, SessionError, SessionId, Verdict,
-    actor::{Close, Deliver, Drain, OpenStream, Probe, Session},
+    actor::Session,
+    messages::{Close, Deliver, Drain, OpenStream, Probe},
     phase::Phase,
     vital::Vital,
 };
