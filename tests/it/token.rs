@@ -275,7 +275,7 @@ async fn a_key_for_encryption_signs_nothing() {
     let other = SigningKey::new("ES256", "enc");
     let mut jwk = other.jwk();
     jwk["use"] = json!("enc");
-    scene.issuer.publish_jwks(vec![scene.key.jwk(), jwk]);
+    scene.issuer.publish_jwks(&[scene.key.jwk(), jwk]);
 
     refused(&scene, &other.token(&scene.claims("alice"))).await;
 }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 pub(crate) use ask::Ask;
 pub(crate) use mcp::{Mcp, Sse, notification, request};
 pub(crate) use reply::Reply;
-pub(crate) use scene::{Scene, settings};
+pub(crate) use scene::Scene;
 pub(crate) use wire::{Events, Item, Wire};
 
 /// Longest wait for anything that is meant to happen: far more than it takes, on a busy machine too.

@@ -36,7 +36,7 @@ pub(crate) struct Scene {
 }
 
 /// Small and quick settings on free ports; the issuer is added by the scene.
-pub(crate) fn settings() -> Config {
+fn settings() -> Config {
     let mut config = Config::default();
     config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.server.admin_listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -82,7 +82,7 @@ impl Scene {
             let runner = System::new();
             runner.block_on(async move {
                 let issuer = FakeIssuer::start(&[]);
-                issuer.publish_jwks(vec![jwk]);
+                issuer.publish_jwks(&[jwk]);
                 config
                     .issuer
                     .url
