@@ -3,15 +3,15 @@
 //! A pure reader. `transport` compares what is found here with the request's headers, and decides by
 //! it which era a request belongs to.
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{ProtocolVersion, Raw, RpcError, codes, lifecycle::MODERN_VERSIONS};
 
 /// The members of params that decide where a request goes, whatever its method.
 #[derive(Debug, Default, Deserialize)]
 pub struct Peek {
-    #[serde(default, rename = "_meta")]
+    #[serde(default, rename = "_meta", deserialize_with = "object_or_null")]
     meta: Option<Meta>,
     /// `params.name` of `tools/call` and `prompts/get`.
     #[serde(default)]
@@ -36,6 +36,19 @@ pub struct ModernMeta {
     pub version: ProtocolVersion,
     /// What its client can do.
     pub client_capabilities: Map<String, Value>,
+}
+
+/// A struct alone would be read from an array too, member by member.
+fn object_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Meta>, D::Error> {
+    let Some(raw) = Option::<Box<RawValue>>::deserialize(from)? else {
+        return Ok(None);
+    };
+    if !raw.get().starts_with('{') {
+        return Err(D::Error::custom("_meta is not an object"));
+    }
+    serde_json::from_str(raw.get())
+        .map(Some)
+        .map_err(D::Error::custom)
 }
 
 impl Peek {
