@@ -30,8 +30,8 @@ fn alone(test: &str) {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    let lossy = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (lossy(&output.stdout), lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     assert!(out.contains("1 passed"), "{out}");
     println!("{out}");

@@ -1,6 +1,6 @@
 //! Group S: sessions, and those who want somebody else's.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, fmt::Write as _, time::Duration};
 
 use futures_util::future::join_all;
 use mcp_usher::units::HumanDuration;
@@ -312,7 +312,10 @@ async fn a_session_that_is_named_twice_or_otherwise_is_not_named() {
     assert!(sse.events.is_silent_for(MOMENT).await);
 
     // Encoded once, a name is the same name.
-    let encoded: String = id.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let mut encoded = String::new();
+    for byte in id.bytes() {
+        let _always = write!(encoded, "%{byte:02x}");
+    }
     let mut ask = sse.message(&call(2, "whoami"));
     ask.target = format!("/messages?sessionId={encoded}");
     scene.ask(&ask).await.is(202);
@@ -422,8 +425,8 @@ async fn a_second_stream_is_refused_and_the_first_still_receives() {
     // What the server has to say, here its ping of a silent client, comes on the first.
     let ping = first.message().await;
     assert_eq!(ping["method"], "ping");
-    let pong = json!({ "jsonrpc": "2.0", "id": ping["id"], "result": {} });
-    mcp.post(&pong).await.is(202);
+    let answer = json!({ "jsonrpc": "2.0", "id": ping["id"], "result": {} });
+    mcp.post(&answer).await.is(202);
     assert_eq!(scene.running().sessions(), 1);
 }
 

@@ -1,5 +1,7 @@
 //! One request, as it will be written: good by default, and as wrong as a test wants it.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::Scene;
@@ -103,10 +105,10 @@ impl Ask {
         });
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            let _always = write!(head, "{name}: {value}\r\n");
         }
         if !framed && (!self.body.is_empty() || self.method == "POST") {
-            head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+            let _always = write!(head, "Content-Length: {}\r\n", self.body.len());
         }
         head.push_str("\r\n");
         let mut bytes = head.into_bytes();

@@ -35,7 +35,6 @@ pub(crate) struct Sse {
     pub(crate) posts: Wire,
     /// `/messages?sessionId=…`
     pub(crate) endpoint: String,
-    pub(crate) token: String,
     template: Ask,
 }
 
@@ -50,7 +49,6 @@ impl Sse {
             posts: scene.wire().await,
             template: Ask::post(scene, &endpoint, token, &Value::Null),
             endpoint,
-            token: token.to_owned(),
         }
     }
 

@@ -36,7 +36,7 @@ pub(crate) struct Scene {
 }
 
 /// Small and quick settings on free ports; the issuer is added by the scene.
-pub(crate) fn settings() -> Config {
+fn settings() -> Config {
     let mut config = Config::default();
     config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.server.admin_listen = SocketAddr::from(([127, 0, 0, 1], 0));

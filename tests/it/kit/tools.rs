@@ -145,8 +145,7 @@ fn panics() -> Tool {
         "panics",
         "Panics.",
         |_: CallContext, _: NoArguments| async move {
-            let nothing: Option<bool> = None;
-            Ok(nothing.expect("a panic that is meant"))
+            Ok("no truth".parse::<bool>().expect("a panic that is meant"))
         },
     )
 }

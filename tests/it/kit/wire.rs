@@ -38,10 +38,8 @@ pub(crate) struct Events {
 }
 
 async fn bounded<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match timeout(BOUND, future).await {
-        Ok(value) => value,
-        Err(_elapsed) => panic!("{what} took longer than {BOUND:?}"),
-    }
+    let done = timeout(BOUND, future).await;
+    done.unwrap_or_else(|elapsed| panic!("{what} took longer than {BOUND:?}: {elapsed}"))
 }
 
 impl Wire {
@@ -178,15 +176,10 @@ impl Wire {
 
     /// Reads more; false at the end of the connection.
     async fn fill(&mut self) -> bool {
-        let mut buffer = [0; 16 * 1024];
         let what = format!("an answer to {} {}", self.method, self.target);
-        match bounded(&what, self.stream.read(&mut buffer)).await {
-            Ok(0) | Err(_) => false,
-            Ok(length) => {
-                self.read.extend_from_slice(&buffer[..length]);
-                true
-            }
-        }
+        self.read.reserve(16 * 1024);
+        let read = bounded(&what, self.stream.read_buf(&mut self.read)).await;
+        matches!(read, Ok(1..))
     }
 
     /// Waits until the server closes, and says what else it sent before.
