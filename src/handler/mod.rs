@@ -155,6 +155,12 @@ impl Handler {
             let name: String = params.name.chars().take(64).collect();
             RpcError::new(codes::INVALID_PARAMS, format!("unknown tool: {name}"))
         })?;
+        // The transport has asked before, and challenged; this is for who calls without it, and for
+        // the day it looks at another name than this one.
+        if !context.principal().scopes().covers(tool.needed_scopes()) {
+            let text = format!("this needs the scopes {}", tool.needed_scopes());
+            return Err(RpcError::new(codes::INVALID_REQUEST, text));
+        }
         let version = context.protocol_version();
         let started = tokio::time::Instant::now();
 

@@ -194,3 +194,18 @@ fn all_scopes_of_a_tool_are_named_at_once() {
             .is_empty()
     );
 }
+
+// K22
+#[tokio::test]
+async fn a_tool_does_not_run_without_its_scopes_even_if_nobody_asked_before() {
+    let refusal = handle(
+        ProtocolVersion::V2025_11_25,
+        "tools/call",
+        json!({ "name": "guarded" }),
+    )
+    .await
+    .unwrap_err();
+
+    assert_eq!(refusal.code, codes::INVALID_REQUEST);
+    assert!(refusal.message.contains("notes:read notes:write"));
+}

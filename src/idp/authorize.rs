@@ -64,14 +64,8 @@ fn authorize(
         }
     };
     let cookie = browser::cookie(request, &provider.cookie_name);
-    let known = state.browsers.find(now, cookie).cloned();
-    let (browser, set_cookie) = if let Some(browser) = known {
-        (browser, None)
-    } else {
-        let (cookie, browser) = state.browsers.meet(now)?;
-        let set_cookie = browser::set_cookie(&provider.cookie_name, &cookie);
-        (browser, Some(set_cookie))
-    };
+    let (browser, new_cookie) = state.browsers.meet(now, cookie)?;
+    let set_cookie = new_cookie.map(|cookie| browser::set_cookie(&provider.cookie_name, &cookie));
     let next = interaction::begin(provider, state, now, &browser, asked)?;
     Ok(answer::go(next, set_cookie))
 }

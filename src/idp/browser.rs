@@ -7,9 +7,10 @@
 use actix_web::{HttpRequest, http::header};
 
 use super::{
+    config::Lifetimes,
     error::PageError,
-    random::{self, Digest, NoRandomness},
-    table::{Full, Table},
+    random::{self, Digest},
+    table::Table,
 };
 use crate::{time::Timestamp, units::HumanDuration};
 
@@ -36,15 +37,19 @@ pub(super) struct SignedIn {
 #[derive(Debug)]
 pub(super) struct Browsers {
     table: Table<Digest, Browser>,
-    lifetime: HumanDuration,
+    /// How long a sign-in lasts.
+    signed_in_for: HumanDuration,
+    /// How long a browser is known where nobody is signed in: as long as a transaction.
+    met_for: HumanDuration,
     last_id: u64,
 }
 
 impl Browsers {
-    pub(super) fn new(limit: usize, lifetime: HumanDuration) -> Self {
+    pub(super) fn new(limit: usize, lifetimes: &Lifetimes) -> Self {
         Self {
             table: Table::new(limit),
-            lifetime,
+            signed_in_for: lifetimes.session,
+            met_for: lifetimes.transaction,
             last_id: 0,
         }
     }
@@ -54,15 +59,25 @@ impl Browsers {
         self.table.get(now, &Digest::of(cookie?))
     }
 
-    /// A browser not seen before. Returns its cookie.
-    pub(super) fn meet(&mut self, now: Timestamp) -> Result<(String, Browser), BrowserError> {
+    /// A browser with a request: the one with this cookie, or a new one with the cookie it gets.
+    pub(super) fn meet(
+        &mut self,
+        now: Timestamp,
+        cookie: Option<&str>,
+    ) -> Result<(Browser, Option<String>), PageError> {
+        let until = now.plus(self.met_for.get());
+        if let Some(known) = self.find(now, cookie).cloned() {
+            self.table
+                .extend(&Digest::of(cookie.unwrap_or_default()), until);
+            return Ok((known, None));
+        }
         self.last_id += 1;
         let browser = Browser {
             id: BrowserId(self.last_id),
             signed_in: None,
         };
-        let cookie = self.keep(now, browser.clone())?;
-        Ok((cookie, browser))
+        let cookie = self.keep(now, browser.clone(), until)?;
+        Ok((browser, Some(cookie)))
     }
 
     /// Somebody signed in: the same browser under a new cookie, which is returned.
@@ -71,17 +86,18 @@ impl Browsers {
         now: Timestamp,
         cookie: &str,
         signed_in: SignedIn,
-    ) -> Result<(String, Browser), BrowserError> {
-        let id = match self.table.remove(now, &Digest::of(cookie)) {
-            Some(browser) => browser.id,
-            None => return self.meet(now),
-        };
+    ) -> Result<(Browser, String), PageError> {
+        let before = self
+            .table
+            .remove(now, &Digest::of(cookie))
+            .ok_or(PageError::TransactionGone)?;
         let browser = Browser {
-            id,
+            id: before.id,
             signed_in: Some(signed_in),
         };
-        let cookie = self.keep(now, browser.clone())?;
-        Ok((cookie, browser))
+        let until = now.plus(self.signed_in_for.get());
+        let cookie = self.keep(now, browser.clone(), until)?;
+        Ok((browser, cookie))
     }
 
     /// Forgets the browser with this cookie.
@@ -89,37 +105,16 @@ impl Browsers {
         self.table.remove(now, &Digest::of(cookie));
     }
 
-    fn keep(&mut self, now: Timestamp, browser: Browser) -> Result<String, BrowserError> {
+    fn keep(
+        &mut self,
+        now: Timestamp,
+        browser: Browser,
+        until: Timestamp,
+    ) -> Result<String, PageError> {
         let cookie = random::token()?;
-        self.table.insert(
-            now,
-            Digest::of(&cookie),
-            browser,
-            now.plus(self.lifetime.get()),
-        )?;
+        self.table
+            .insert(now, Digest::of(&cookie), browser, until)?;
         Ok(cookie)
-    }
-}
-
-/// Why a browser could not be kept.
-#[derive(Debug)]
-pub(super) struct BrowserError(PageError);
-
-impl From<Full> for BrowserError {
-    fn from(full: Full) -> Self {
-        Self(full.into())
-    }
-}
-
-impl From<NoRandomness> for BrowserError {
-    fn from(error: NoRandomness) -> Self {
-        Self(error.into())
-    }
-}
-
-impl From<BrowserError> for PageError {
-    fn from(error: BrowserError) -> Self {
-        error.0
     }
 }
 
@@ -188,10 +183,11 @@ mod tests {
 
     #[test]
     fn a_cookie_planted_before_sign_in_is_worth_nothing_after() {
-        let mut browsers = Browsers::new(10, HumanDuration::from_secs(60));
-        let (planted, before) = browsers.meet(NOW).unwrap();
+        let mut browsers = Browsers::new(10, &Lifetimes::default());
+        let (before, planted) = browsers.meet(NOW, None).unwrap();
+        let planted = planted.unwrap();
 
-        let (fresh, after) = browsers.sign_in(NOW, &planted, alice()).unwrap();
+        let (after, fresh) = browsers.sign_in(NOW, &planted, alice()).unwrap();
 
         assert_eq!(before.id, after.id);
         assert!(browsers.find(NOW, Some(&planted)).is_none());
@@ -199,6 +195,17 @@ mod tests {
             browsers.find(NOW, Some(&fresh)).unwrap().signed_in,
             Some(alice())
         );
+    }
+
+    #[test]
+    fn a_browser_where_nobody_signed_in_is_soon_forgotten() {
+        let at = Timestamp::from_unix_seconds;
+        let mut browsers = Browsers::new(10, &Lifetimes::default());
+        let (_, cookie) = browsers.meet(NOW, None).unwrap();
+        browsers.meet(at(300), cookie.as_deref()).unwrap();
+
+        assert!(browsers.find(at(899), cookie.as_deref()).is_some());
+        assert!(browsers.find(at(900), cookie.as_deref()).is_none());
     }
 
     #[test]

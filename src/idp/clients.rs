@@ -11,9 +11,10 @@ use super::{
     IdpError,
     client_metadata::{AuthenticationMethod, VerifiedClientMetadata},
     config::{Config, OfficialClient},
-    random::{self, Digest, NoRandomness},
+    error::OAuthError,
+    random::{self, Digest},
     redirect_uri::{ApplicationType, RedirectUri},
-    table::{Full, Table},
+    table::Table,
 };
 use crate::{time::Timestamp, units::HumanDuration};
 
@@ -96,7 +97,7 @@ impl Clients {
         &mut self,
         now: Timestamp,
         metadata: &VerifiedClientMetadata,
-    ) -> Result<Registered, RegisterError> {
+    ) -> Result<Registered, OAuthError> {
         let secret = match metadata.authentication {
             AuthenticationMethod::None => None,
             AuthenticationMethod::Basic | AuthenticationMethod::Post => Some(random::token()?),
@@ -116,21 +117,6 @@ impl Clients {
             now.plus(self.unused_for.get()),
         )?;
         Ok(Registered { client, secret })
-    }
-}
-
-/// Why a checked client could not be kept.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum RegisterError {
-    #[error("the table of clients is full")]
-    Full,
-    #[error(transparent)]
-    Randomness(#[from] NoRandomness),
-}
-
-impl From<Full> for RegisterError {
-    fn from(_: Full) -> Self {
-        Self::Full
     }
 }
 

@@ -1,10 +1,13 @@
 //! The provider's settings: where it listens, whom it knows, how long things live, how many.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    collections::HashSet,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::{IdpError, random};
+use super::{IdpError, random, resource};
 use crate::{secret::Secret, units::HumanDuration};
 
 /// Settings of the embedded provider. [`Config::dev_defaults`] is what `usher dev` starts with.
@@ -69,7 +72,7 @@ pub struct ResourceServer {
     pub client_secret: Secret,
 }
 
-/// Life spans. All above zero, read in whole seconds.
+/// Life spans. At least a second each, but for `refresh_reuse`, and counted in whole seconds.
 #[derive(Debug, Clone)]
 pub struct Lifetimes {
     /// Access tokens of both kinds, and ID tokens. Default 1 h.
@@ -79,7 +82,7 @@ pub struct Lifetimes {
     /// Refresh tokens, each counted from its own issue. Default 14 d.
     pub refresh_token: HumanDuration,
     /// How long a used refresh token is still taken, for a client that lost the answer.
-    /// Default 3 s, as Logto's.
+    /// May be zero; default 3 s, as Logto's.
     pub refresh_reuse: HumanDuration,
     /// From the authorization request to its answer: time for the user. Default 10 min.
     pub transaction: HumanDuration,
@@ -135,6 +138,43 @@ impl Config {
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
             demo_hint: true,
+        }
+    }
+
+    /// Refuses what could not work.
+    pub(super) fn check(&self) -> Result<(), IdpError> {
+        if !self.listen.ip().is_loopback() {
+            return Err(IdpError::NotLoopback(self.listen));
+        }
+        if self.users.is_empty() {
+            return Err(IdpError::NoUser);
+        }
+        let mut names = HashSet::new();
+        if let Some(twice) = self.users.iter().find(|user| !names.insert(&user.username)) {
+            return Err(IdpError::UserTwice(twice.username.clone()));
+        }
+        self.resources
+            .iter()
+            .try_for_each(|resource| resource::check(resource))?;
+        self.lifetimes.check()
+    }
+}
+
+impl Lifetimes {
+    fn check(&self) -> Result<(), IdpError> {
+        let named = [
+            ("access_token", self.access_token),
+            ("code", self.code),
+            ("refresh_token", self.refresh_token),
+            ("transaction", self.transaction),
+            ("session", self.session),
+            ("consent", self.consent),
+            ("client", self.client),
+            ("lockout", self.lockout),
+        ];
+        match named.iter().find(|(_, span)| span.get().as_secs() == 0) {
+            Some((name, _)) => Err(IdpError::Lifetime(name)),
+            None => Ok(()),
         }
     }
 }

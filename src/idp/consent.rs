@@ -49,7 +49,7 @@ fn show(provider: &Provider, request: &HttpRequest) -> Result<HttpResponse, Page
         transaction: id,
         form_token: &transaction.form_token,
         agent: request.client.display_name(),
-        destination: &redirect_uri::destination(&request.return_to.redirect_uri),
+        destination: redirect_uri::destination(&request.return_to.redirect_uri),
         resources: &request.resources,
         scopes: &request.scopes,
         user: provider

@@ -24,6 +24,12 @@ pub enum IdpError {
     /// Nobody could sign in.
     #[error("the development provider has no user")]
     NoUser,
+    /// Whoever types it could be either.
+    #[error("two users are called {0:?}")]
+    UserTwice(String),
+    /// Time is counted in whole seconds.
+    #[error("lifetimes.{0} is shorter than a second")]
+    Lifetime(&'static str),
     /// A redirect URI of the official client breaks the rules.
     #[error("the official client's redirect URI {uri:?} can't be used: {reason}")]
     OfficialRedirectUri {

@@ -62,7 +62,6 @@ mod userinfo;
 use std::net::{SocketAddr, TcpListener};
 
 use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web};
-use url::Url;
 
 use self::provider::Provider;
 pub use self::{
@@ -91,17 +90,8 @@ impl Idp {
     /// [`IdpError::NotLoopback`] for every address that others could reach, and the other causes
     /// for which the provider does not start.
     pub fn bind(config: Config, clock: Clock) -> Result<BoundIdp, IdpError> {
+        config.check()?;
         let wanted = config.listen;
-        if !wanted.ip().is_loopback() {
-            return Err(IdpError::NotLoopback(wanted));
-        }
-        if config.users.is_empty() {
-            return Err(IdpError::NoUser);
-        }
-        config
-            .resources
-            .iter()
-            .try_for_each(|resource| check_resource(resource))?;
         let listen = |error| IdpError::Listen(wanted, error);
         let listener = TcpListener::bind(wanted).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -139,7 +129,7 @@ impl BoundIdp {
         resources: impl IntoIterator<Item = String>,
     ) -> Result<Server, IdpError> {
         for resource in resources {
-            check_resource(&resource)?;
+            resource::check(&resource)?;
             self.provider.config.resources.push(resource);
         }
         let provider = web::Data::new(self.provider);
@@ -159,21 +149,19 @@ impl BoundIdp {
     }
 }
 
-/// RFC 8707 §2: an absolute URI without a fragment.
-fn check_resource(resource: &str) -> Result<(), IdpError> {
-    match Url::parse(resource) {
-        Ok(url) if url.fragment().is_none() => Ok(()),
-        _ => Err(IdpError::Resource(resource.to_owned())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::HumanDuration;
 
     fn bind(listen: &str) -> Result<BoundIdp, IdpError> {
+        bind_with(|config| config.listen = listen.parse().unwrap())
+    }
+
+    fn bind_with(change: impl FnOnce(&mut Config)) -> Result<BoundIdp, IdpError> {
         let mut config = Config::dev_defaults();
-        config.listen = listen.parse().unwrap();
+        config.listen.set_port(0);
+        change(&mut config);
         Idp::bind(config, Clock::system())
     }
 
@@ -203,5 +191,28 @@ mod tests {
 
             assert!(matches!(result, Err(IdpError::Resource(_))), "{resource}");
         }
+    }
+
+    #[test]
+    fn settings_that_can_not_work_are_refused() {
+        assert!(matches!(
+            bind_with(|config| config.users.clear()),
+            Err(IdpError::NoUser)
+        ));
+        assert!(matches!(
+            bind_with(|config| config.users.extend(config.users.clone())),
+            Err(IdpError::UserTwice(_))
+        ));
+        assert!(matches!(
+            bind_with(|config| config.lifetimes.code = HumanDuration::from_secs(0)),
+            Err(IdpError::Lifetime("code"))
+        ));
+        assert!(matches!(
+            bind_with(|config| config
+                .official_client
+                .redirect_uris
+                .push("http://a/".to_owned())),
+            Err(IdpError::OfficialRedirectUri { .. })
+        ));
     }
 }

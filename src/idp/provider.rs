@@ -57,7 +57,7 @@ impl Provider {
         let (limits, lifetimes) = (&config.limits, &config.lifetimes);
         let state = State {
             clients: Clients::new(&config)?,
-            browsers: Browsers::new(limits.browsers, lifetimes.session),
+            browsers: Browsers::new(limits.browsers, lifetimes),
             transactions: Table::new(limits.transactions),
             consents: Consents::new(limits.consents, lifetimes.consent),
             grants: Grants::new(limits, lifetimes),

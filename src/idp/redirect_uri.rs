@@ -116,22 +116,35 @@ pub(super) fn looks_native(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| is_loopback(&url) || !matches!(url.scheme(), "http" | "https"))
 }
 
-/// How people are told where they will be sent: the host, or the app that owns the scheme.
-pub(super) fn destination(redirect_uri: &str) -> String {
+/// Where a redirect leads, as people are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Destination {
+    /// Host and port, or the scheme.
+    pub(super) name: String,
+    /// What that is, where the name does not say.
+    pub(super) remark: Option<&'static str>,
+}
+
+/// Tells where a redirect leads: to a host, or to the app that owns the scheme.
+pub(super) fn destination(redirect_uri: &str) -> Destination {
     let Ok(url) = Url::parse(redirect_uri) else {
-        return redirect_uri.to_owned();
+        return Destination {
+            name: redirect_uri.to_owned(),
+            remark: None,
+        };
     };
     if !matches!(url.scheme(), "http" | "https") {
-        return format!("{}: (an app on this device)", url.scheme());
+        return Destination {
+            name: format!("{}:", url.scheme()),
+            remark: Some("an app on this device"),
+        };
     }
     let host = url.host_str().unwrap_or_default();
-    let shown = url
-        .port()
-        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    if is_loopback(&url) {
-        format!("{shown} (this computer)")
-    } else {
-        shown
+    Destination {
+        name: url
+            .port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+        remark: is_loopback(&url).then_some("this computer"),
     }
 }
 
@@ -333,15 +346,19 @@ mod tests {
 
     #[test]
     fn people_are_told_the_host() {
-        assert_eq!(destination("https://agent.example/cb?x"), "agent.example");
-        assert_eq!(
-            destination("http://127.0.0.1:5000/cb"),
-            "127.0.0.1:5000 (this computer)"
-        );
-        assert_eq!(
-            destination("cursor://a/b"),
-            "cursor: (an app on this device)"
-        );
+        for (uri, name, remark) in [
+            ("https://agent.example/cb?x", "agent.example", None),
+            (
+                "http://127.0.0.1:5000/cb",
+                "127.0.0.1:5000",
+                Some("this computer"),
+            ),
+            ("cursor://a/b", "cursor:", Some("an app on this device")),
+        ] {
+            let told = destination(uri);
+
+            assert_eq!((told.name.as_str(), told.remark), (name, remark));
+        }
     }
 
     #[test]

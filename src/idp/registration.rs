@@ -8,10 +8,11 @@ use tracing::info;
 use super::{
     answer,
     client_metadata::{Refusal, VerifiedClientMetadata},
-    clients::{RegisterError, Registered},
+    clients::Registered,
     error::OAuthError,
     parameters::{media_type, whole},
     provider::Provider,
+    redirect_uri::RedirectUri,
 };
 use crate::time::Timestamp;
 
@@ -87,7 +88,7 @@ fn told<'a>(
         redirect_uris: metadata
             .redirect_uris
             .iter()
-            .map(super::redirect_uri::RedirectUri::as_str)
+            .map(RedirectUri::as_str)
             .collect(),
         application_type: metadata.application_type.as_str(),
         grant_types: if metadata.refreshes {
@@ -105,15 +106,6 @@ impl From<Refusal> for OAuthError {
         match refusal {
             Refusal::Metadata(error) => Self::InvalidClientMetadata(error),
             Refusal::RedirectUri(error) => Self::InvalidRedirectUri(error),
-        }
-    }
-}
-
-impl From<RegisterError> for OAuthError {
-    fn from(error: RegisterError) -> Self {
-        match error {
-            RegisterError::Full => Self::TemporarilyUnavailable,
-            RegisterError::Randomness(_) => Self::ServerError,
         }
     }
 }

@@ -1,9 +1,19 @@
 //! Resource indicators: for whom a token is (RFC 8707).
 
-use super::error::OAuthError;
+use url::Url;
+
+use super::{IdpError, error::OAuthError};
 
 /// Most resources that one request may name.
 const RESOURCES_MAX: usize = 8;
+
+/// Whether a configured resource is an absolute URI without a fragment (RFC 8707 §2).
+pub(super) fn check(resource: &str) -> Result<(), IdpError> {
+    match Url::parse(resource) {
+        Ok(url) if url.fragment().is_none() => Ok(()),
+        _ => Err(IdpError::Resource(resource.to_owned())),
+    }
+}
 
 /// Finds the resources a request names among those configured, as configured.
 pub(super) fn resolve<'a>(

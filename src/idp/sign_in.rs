@@ -76,7 +76,7 @@ fn sign_in(
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         return Ok(page(provider, status, id, &transaction, username, true));
     };
-    let (cookie, browser) = state.browsers.sign_in(now, cookie, signed_in)?;
+    let (browser, cookie) = state.browsers.sign_in(now, cookie, signed_in)?;
     interaction::find(state, now, id, Some(browser.id))?.signed_in_here = true;
     transaction.signed_in_here = true;
     let signed_in = browser.signed_in.as_ref();
@@ -101,7 +101,7 @@ fn check(
     match subject {
         Some(subject) if right && !state.lockout.is_locked(now, subject) => {
             state.lockout.succeeded(subject);
-            info!(user.subject = subject, "signed in");
+            info!("signed in");
             Ok(Some(SignedIn {
                 subject: subject.to_owned(),
                 at: now,

@@ -3,16 +3,16 @@
 //! A pure reader. `transport` compares what is found here with the request's headers, and decides by
 //! it which era a request belongs to.
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{ProtocolVersion, Raw, RpcError, codes, lifecycle::MODERN_VERSIONS};
 
 /// The members of params that decide where a request goes, whatever its method.
 #[derive(Debug, Default, Deserialize)]
 pub struct Peek {
-    #[serde(default, rename = "_meta")]
-    meta: Meta,
+    #[serde(default, rename = "_meta", deserialize_with = "object_or_null")]
+    meta: Option<Meta>,
     /// `params.name` of `tools/call` and `prompts/get`.
     #[serde(default)]
     pub name: Option<Value>,
@@ -38,25 +38,42 @@ pub struct ModernMeta {
     pub client_capabilities: Map<String, Value>,
 }
 
+/// A struct alone would be read from an array too, member by member.
+fn object_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Meta>, D::Error> {
+    let Some(raw) = Option::<Box<RawValue>>::deserialize(from)? else {
+        return Ok(None);
+    };
+    if !raw.get().starts_with('{') {
+        return Err(D::Error::custom("_meta is not an object"));
+    }
+    serde_json::from_str(raw.get())
+        .map(Some)
+        .map_err(D::Error::custom)
+}
+
 impl Peek {
-    /// Reads the deciding members; params of another shape have none of them.
-    #[must_use]
-    pub fn at(params: Option<&Raw>) -> Self {
-        params
-            .and_then(|params| params.read().ok())
-            .unwrap_or_default()
+    /// Reads the deciding members. Without params there are none.
+    ///
+    /// # Errors
+    /// [`codes::INVALID_PARAMS`] where one is there twice or `_meta` is no object: scopes are looked
+    /// up by what is read here, so what can't be read must not run.
+    pub fn at(params: Option<&Raw>) -> Result<Self, RpcError> {
+        params.map_or_else(|| Ok(Self::default()), Raw::read)
     }
 
     /// Whether the request names its version itself, and so is modern.
     #[must_use]
     pub fn is_modern(&self) -> bool {
-        self.meta.protocol_version.is_some()
+        self.meta
+            .as_ref()
+            .is_some_and(|meta| meta.protocol_version.is_some())
     }
 
     /// The version named in `_meta`, as it is written.
     #[must_use]
     pub fn version_text(&self) -> Option<&str> {
-        self.meta.protocol_version.as_ref().and_then(Value::as_str)
+        let meta = self.meta.as_ref()?;
+        meta.protocol_version.as_ref().and_then(Value::as_str)
     }
 
     /// Checks what a modern request must carry.
@@ -71,14 +88,15 @@ impl Peek {
             );
             RpcError::new(codes::INVALID_PARAMS, text)
         };
-        let Some(Value::String(version)) = self.meta.protocol_version else {
+        let meta = self.meta.unwrap_or_default();
+        let Some(Value::String(version)) = meta.protocol_version else {
             return Err(missing("protocolVersion"));
         };
         let version = match version.parse::<ProtocolVersion>() {
             Ok(version) if version.is_modern() => version,
             _ => return Err(unsupported_version(&version)),
         };
-        match self.meta.client_capabilities {
+        match meta.client_capabilities {
             Some(Value::Object(client_capabilities)) => Ok(ModernMeta {
                 version,
                 client_capabilities,
@@ -106,6 +124,10 @@ mod tests {
     use crate::protocol::ClientMessage;
 
     fn peek(params: &str) -> Peek {
+        try_peek(params).unwrap()
+    }
+
+    fn try_peek(params: &str) -> Result<Peek, RpcError> {
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{params}}}"#);
         let ClientMessage::Request(request) = ClientMessage::parse(&Bytes::from(body)).unwrap()
         else {
@@ -138,6 +160,22 @@ mod tests {
             assert_eq!(error.code, codes::UNSUPPORTED_PROTOCOL_VERSION);
             assert_eq!(error.data.unwrap()["requested"], version);
         }
+    }
+
+    // K22: a call whose name is overlooked here would run without its scopes.
+    #[test]
+    fn params_that_two_readers_could_read_differently_are_refused() {
+        for params in [
+            r#"{"name":"a","_meta":7}"#,
+            r#"{"name":"a","_meta":[]}"#,
+            r#"{"name":"a","_meta":{},"_meta":{}}"#,
+            r#"{"name":"a","name":"b"}"#,
+            r#"{"name":"a","uri":1,"uri":2}"#,
+        ] {
+            let error = try_peek(params).unwrap_err();
+            assert_eq!(error.code, codes::INVALID_PARAMS, "{params}");
+        }
+        assert_eq!(peek(r#"{"name":"a","_meta":null}"#).name.unwrap(), "a");
     }
 
     #[test]

@@ -150,8 +150,11 @@ impl RouterHandle {
     }
 
     /// Ends the caller's session, calls in flight included, and waits until it is gone.
-    pub async fn close(&self, session: &SessionRef) {
-        session.close(CloseReason::Deleted).await;
+    ///
+    /// # Errors
+    /// [`RouteError::Unknown`] where it was over already: of two that end it at once, one does.
+    pub async fn close(&self, session: &SessionRef) -> Result<(), RouteError> {
+        Ok(session.close(CloseReason::Deleted).await?)
     }
 
     /// Refuses new sessions and ends the others as their calls end; returns when none is left.

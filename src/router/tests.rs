@@ -201,7 +201,7 @@ async fn a_closed_session_cancels_its_calls_and_is_in_no_table() {
         .await
         .unwrap();
 
-    house.router.close(&session).await;
+    house.router.close(&session).await.unwrap();
 
     assert_eq!(frames.next().await, None);
     house.until_empty().await;
@@ -295,7 +295,7 @@ async fn one_callers_sessions_are_bounded_and_others_are_not_disturbed() {
         RouteError::PrincipalFull
     );
     house.running("bob").await;
-    house.router.close(&first).await;
+    house.router.close(&first).await.unwrap();
     house.running("alice").await;
 }
 

@@ -54,9 +54,9 @@ pub(super) struct OpenStream(pub(super) Outlet);
 #[rtype(result = "()")]
 pub(super) struct Probe;
 
-/// Ends the session at once; calls in flight are cancelled.
+/// Ends the session at once; calls in flight are cancelled. Answered whether it was this that ended it.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "bool")]
 pub(super) struct Close(pub(super) CloseReason);
 
 /// Ends the session as soon as no call is in flight; no further request is taken.
@@ -112,6 +112,10 @@ impl Handles<Deliver> for Session {
     type Result = Result<(), SessionError>;
 
     fn handle(&mut self, deliver: Deliver, context: &mut Self::Context) -> Self::Result {
+        // What already waits in the mailbox is still handled after the end.
+        if !context.state().alive() {
+            return Err(SessionError::Over);
+        }
         self.vital.touch(deliver.principal.expires_at());
         match deliver.message {
             ClientMessage::Request(request) => {
@@ -164,10 +168,14 @@ impl Handles<Probe> for Session {
 }
 
 impl Handles<Close> for Session {
-    type Result = ();
+    type Result = bool;
 
-    fn handle(&mut self, Close(reason): Close, context: &mut Self::Context) {
-        self.end(reason, context);
+    fn handle(&mut self, Close(reason): Close, context: &mut Self::Context) -> bool {
+        let lives = context.state().alive();
+        if lives {
+            self.end(reason, context);
+        }
+        lives
     }
 }
 

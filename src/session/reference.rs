@@ -187,14 +187,19 @@ impl SessionRef {
     }
 
     /// Ends the session and waits until it is over and in no table any more.
-    pub async fn close(&self, reason: CloseReason) {
+    ///
+    /// # Errors
+    /// [`SessionError::Over`] where something else had ended it before.
+    pub async fn close(&self, reason: CloseReason) -> Result<(), SessionError> {
         let ended = async {
-            // A session that is over already needs no asking.
-            let _over = self.address.send(Close(reason)).await;
+            let by_us = matches!(self.address.send(Close(reason)).await, Ok(true));
             self.over.cancelled().await;
+            by_us
         };
-        if tokio::time::timeout(ASK_DEADLINE, ended).await.is_err() {
-            tracing::warn!(session.id = %self.id.short(), "the session did not end in time");
+        match tokio::time::timeout(ASK_DEADLINE, ended).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(SessionError::Over),
+            Err(_elapsed) => Err(SessionError::Busy),
         }
     }
 

@@ -18,7 +18,10 @@ use actix_web::{
 };
 use url::Url;
 
-use super::{Door, Refusal, RefusalKind};
+use super::{
+    Door, Refusal, RefusalKind,
+    unread::{self, Holding},
+};
 use crate::units::{PublicUrl, is_loopback};
 
 /// Who may send requests here.
@@ -102,6 +105,15 @@ fn host_name(authority: &str) -> &str {
 /// # Errors
 /// Those of the service behind it.
 pub async fn guard(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let body = unread::hold(&mut request);
+    let response = admit(request, next).await?;
+    Ok(response.map_body(|_head, answer| Holding::new(answer.boxed(), body)))
+}
+
+async fn admit(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {

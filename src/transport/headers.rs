@@ -23,8 +23,9 @@ pub(super) fn require_json(headers: &HeaderMap) -> Result<(), RefusalKind> {
     let media_type = single(headers, header::CONTENT_TYPE.as_str())
         .and_then(|value| value.split(';').next())
         .map(str::trim);
-    let encoded = single(headers, header::CONTENT_ENCODING.as_str())
-        .is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+    let encoded = headers
+        .get_all(header::CONTENT_ENCODING)
+        .any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
     let is_json =
         media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json"));
     if is_json && !encoded {
@@ -198,7 +199,7 @@ mod tests {
         let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body)) else {
             panic!("no request");
         };
-        let peek = Peek::at(request.params.as_ref());
+        let peek = Peek::at(request.params.as_ref()).unwrap();
         let with_name = |name| headers(&[("mcp-method", "tools/call"), ("mcp-name", name)]);
 
         let encoded = with_name("=?base64?d8O2cmxk?=");

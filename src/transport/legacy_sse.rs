@@ -3,7 +3,7 @@
 //!
 //! Newer clients speak every legacy version over it, so versions are negotiated as elsewhere.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use url::form_urlencoded;
 
 use super::{
@@ -80,7 +80,10 @@ async fn answer_post(
     let message = ClientMessage::parse(&body).map_err(RefusalKind::from)?;
     let mut request_id = None;
     if let ClientMessage::Request(request) = &message {
-        let peek = Peek::at(request.params.as_ref());
+        let peek = Peek::at(request.params.as_ref()).map_err(|error| {
+            let kind = RefusalKind::Protocol(StatusCode::BAD_REQUEST, error);
+            Refusal::of(Some(&request.id), kind)
+        })?;
         door.require_scopes(&principal, request, &peek, Endpoint::Sse)?;
         request_id = Some(request.id.clone());
     }

@@ -14,6 +14,7 @@ mod legacy_sse;
 mod refusal;
 mod reply;
 mod streamable;
+mod unread;
 mod well_known;
 
 use std::time::Duration;

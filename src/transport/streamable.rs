@@ -69,7 +69,10 @@ async fn answer_post(
     let body = body::read(request, payload, door.body).await?;
     let message = ClientMessage::parse(&body).map_err(RefusalKind::from)?;
 
-    let peek = Peek::at(params_of(&message));
+    let peek = Peek::at(params_of(&message)).map_err(|error| {
+        let kind = RefusalKind::Protocol(StatusCode::BAD_REQUEST, error);
+        Refusal::of(id_of(&message), kind)
+    })?;
     match era(request, &peek, &message)? {
         ProtocolVersion::V2026_07_28 => {
             answer_modern(request, door, principal, message, peek).await
@@ -210,7 +213,8 @@ async fn answer_delete(request: &HttpRequest, door: &Door) -> Result<HttpRespons
     let principal = door.authenticate(request, Endpoint::Mcp).await?;
     refuse_modern(request)?;
     let session = find(request, door, &principal)?;
-    door.router.close(&session).await;
+    let closed = door.router.close(&session).await;
+    closed.map_err(RefusalKind::from)?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -1,5 +1,7 @@
 //! Dynamic registration.
 
+use std::{io::ErrorKind, net::TcpListener};
+
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
@@ -11,6 +13,7 @@ async fn register(provider: &Provider, redirect_uris: Value) -> Reply {
         .await
 }
 
+/// R01, as far as it goes without Logto
 #[actix_web::test]
 async fn a_public_client_gets_an_id_and_no_secret() {
     let provider = Provider::start();
@@ -109,6 +112,32 @@ async fn too_few_too_many_and_too_long_redirect_uris_are_refused() {
     for uris in [json!([]), json!(vec!["https://a/cb"; 51]), json!([long])] {
         assert_eq!(register(&provider, uris).await.status, 400);
     }
+}
+
+/// R08
+#[actix_web::test]
+async fn nothing_that_a_client_names_is_fetched() {
+    let provider = Provider::start();
+    let sink = TcpListener::bind("127.0.0.1:0").unwrap();
+    sink.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/x", sink.local_addr().unwrap());
+    let mut metadata = json!({ "redirect_uris": ["https://a/cb"] });
+    let named = [
+        "logo_uri",
+        "jwks_uri",
+        "tos_uri",
+        "policy_uri",
+        "sector_identifier_uri",
+    ];
+    for name in named {
+        metadata[name] = json!(url);
+    }
+
+    let reply = provider.register_with(&metadata).await;
+
+    assert_eq!(reply.status, 201);
+    assert!(named.iter().all(|name| reply.json().get(name).is_none()));
+    assert_eq!(sink.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 /// R12

@@ -7,6 +7,7 @@ use crate::{
     idp::{
         User,
         interaction::{CONSENT_PATH, SIGN_IN_PATH},
+        redirect_uri::Destination,
     },
     page,
     scope::{Scope, Scopes},
@@ -20,7 +21,7 @@ pub(in crate::idp) struct ConsentPage<'a> {
     /// As it calls itself.
     pub(in crate::idp) agent: &'a str,
     /// The host or app the user will be sent to.
-    pub(in crate::idp) destination: &'a str,
+    pub(in crate::idp) destination: Destination,
     /// What it wants to reach.
     pub(in crate::idp) resources: &'a [String],
     pub(in crate::idp) scopes: &'a Scopes,
@@ -30,9 +31,9 @@ pub(in crate::idp) struct ConsentPage<'a> {
 /// Asks whether the user agrees, and to what.
 pub(in crate::idp) fn consent(shown: &ConsentPage<'_>) -> Markup {
     page::frame(
-        &format!("Allow {}?", shown.agent),
+        &format!("Let {} act for you?", shown.agent),
         html! {
-            h1 { "Allow " (shown.agent) " to act for you?" }
+            h1 { "Let " (shown.agent) " act for you?" }
             p.note.warn #unverified {
                 strong { "Not verified." }
                 " This agent registered itself; anyone can use this name. \
@@ -74,7 +75,12 @@ fn facts(shown: &ConsentPage<'_>) -> Markup {
             }
             div {
                 dt { "You will be sent to" }
-                dd { (shown.destination) }
+                dd {
+                    (shown.destination.name) " "
+                    @if let Some(remark) = shown.destination.remark {
+                        span.small.quiet { "(" (remark) ")" }
+                    }
+                }
             }
         }
     }
@@ -139,13 +145,14 @@ fn in_reading_order(scopes: &Scopes) -> Vec<&Scope> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::idp::redirect_uri::destination;
 
     fn shown(agent: &str, scopes: &str) -> String {
         consent(&ConsentPage {
             transaction: "t",
             form_token: "f",
             agent,
-            destination: "127.0.0.1:5000 (this computer)",
+            destination: destination("http://127.0.0.1:5000/cb"),
             resources: &["http://127.0.0.1:3001/mcp".to_owned()],
             scopes: &scopes.parse().unwrap(),
             user: &User::new("demo", "demo", "Demo User", "demo@example.com"),

@@ -1,0 +1,307 @@
+//! The `usher` binary as an operator meets it: what it says of mistakes, and what it never says.
+
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::kit::{
+    Ask, Mcp, Scene, Sse,
+    check::secrets_of,
+    mcp::call,
+    process::{Usher, ended, run, usher},
+    scene::admin,
+};
+
+/// A file of this test's own; removed when dropped.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str, mode: u32) -> Self {
+        let path = std::env::temp_dir().join(format!("usher-it-{}-{name}", std::process::id()));
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _gone = fs::remove_file(&self.0);
+    }
+}
+
+/// Says what `cargo test` leaves out.
+#[test]
+fn outside_judges_are_named() {
+    println!("outside judges are not run here: see tests/run");
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for arguments in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["agent", "--help"],
+        &["help", "serve"],
+    ] {
+        let (code, out, err) = run(arguments);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{arguments:?}");
+        assert!(out.contains("Usage:"), "{out}");
+    }
+    let (code, out, _) = run(&["--version"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(out.trim(), concat!("usher ", env!("CARGO_PKG_VERSION")));
+    let (code, out, _) = run(&["completions", "bash"]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("usher"), "{out}");
+}
+
+#[test]
+fn a_command_that_is_none_is_a_usage_error() {
+    for arguments in [
+        &[][..],
+        &["sreve"],
+        &["serve", "--nothing"],
+        &["serve", "--set", "x"],
+    ] {
+        let (code, out, err) = run(arguments);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
+        assert!(err.contains("Usage:") || err.contains("--help"), "{err}");
+    }
+}
+
+#[test]
+fn every_setting_can_be_listed_and_shown() {
+    let (code, out, err) = run(&["config", "--keys", "--json"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let keys: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(keys.len() > 40);
+    assert!(
+        keys.iter()
+            .any(|key| key["environment"] == "USHER_SESSION_IDLE_AFTER")
+    );
+
+    let secret = "c4nary-secret-of-the-client";
+    let set = format!("issuer.introspection_client_secret={secret}");
+    for flags in [&["--json"][..], &[]] {
+        let (code, out, _) = run(&[&["config", "--set", &set], flags].concat());
+        assert_eq!(code, Some(0));
+        assert!(!out.contains(secret) && out.contains("(set)"), "{out}");
+    }
+}
+
+// X08
+#[test]
+fn every_mistake_of_a_configuration_is_named_at_once() {
+    let file = File::new(
+        "wrong.toml",
+        "[server]\nlisten = \"nowhere\"\nlsiten = \"127.0.0.1:1\"\n[session]\nidle_after = 30\n\
+         max = 0\n[invented]\nx = 1\n",
+        0o600,
+    );
+    let mut command = usher(&[
+        "serve",
+        "--config",
+        file.path(),
+        "--issuer",
+        "http://issuer.example/oidc",
+        "--set",
+        "transport.body_max=big",
+        "--set",
+        "no.such=1",
+    ]);
+    command
+        .env("USHER_SESSION_CALLS_MAX", "-1")
+        .env("USHER_SESION_MAX", "1");
+
+    let (code, out, err) = ended(command.spawn().unwrap());
+
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+    for named in [
+        "server.listen",
+        "server.lsiten",
+        "session.idle_after",
+        "session.max",
+        "invented.x",
+        "issuer.url",
+        "transport.body_max",
+        "no.such",
+        "USHER_SESSION_CALLS_MAX",
+        "USHER_SESION_MAX",
+    ] {
+        assert!(err.contains(named), "{named} is not named in:\n{err}");
+    }
+    assert!(err.contains("10 mistakes"), "{err}");
+    assert!(!err.contains("panicked"), "{err}");
+}
+
+// X08
+#[test]
+fn a_server_that_would_be_unsafe_does_not_start() {
+    let open = File::new("open-secret", "s3cret-value\n", 0o644);
+    let secret_file = format!("issuer.introspection_client_secret_file={}", open.path());
+    let issuer = ["serve", "--issuer", "https://issuer.example"];
+    for (flags, named) in [
+        (&["serve"][..], "no authorization server"),
+        (
+            &["serve", "--issuer", "http://issuer.example"],
+            "must be https",
+        ),
+        (&["serve", "--issuer", "https://a/?x=1"], "issuer"),
+        (
+            &[
+                &issuer[..],
+                &[
+                    "--set",
+                    "issuer.introspection_client_id=a",
+                    "--set",
+                    &secret_file,
+                ],
+            ]
+            .concat(),
+            "can be read by others",
+        ),
+        (
+            &[&issuer[..], &["--verification", "introspection"]].concat(),
+            "issuer.introspection_client_id",
+        ),
+        (
+            &[&issuer[..], &["--listen", "0.0.0.0:0"]].concat(),
+            "server.public_url",
+        ),
+        (
+            &[
+                &issuer[..],
+                &[
+                    "--listen",
+                    "127.0.0.1:4999",
+                    "--admin-listen",
+                    "127.0.0.1:4999",
+                ],
+            ]
+            .concat(),
+            "server.admin_listen",
+        ),
+        (
+            &[&issuer[..], &["--set", "issuer.algorithms=none"]].concat(),
+            "issuer.algorithms",
+        ),
+        (
+            &[&issuer[..], &["--set", "issuer.algorithms=HS256"]].concat(),
+            "issuer.algorithms",
+        ),
+        (
+            &[
+                &issuer[..],
+                &[
+                    "--log",
+                    "===",
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--admin-listen",
+                    "127.0.0.1:0",
+                ],
+            ]
+            .concat(),
+            "log.filter",
+        ),
+    ] {
+        let (code, out, err) = run(flags);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{flags:?}: {err}");
+        assert!(err.contains(named), "{named} is not in: {err}");
+        assert!(
+            !err.contains("s3cret-value") && !err.contains("panicked"),
+            "{err}"
+        );
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+
+    for flags in [
+        ["--listen", &address, "--admin-listen", "127.0.0.1:0"],
+        ["--listen", "127.0.0.1:0", "--admin-listen", &address],
+    ] {
+        let arguments = [&["serve", "--issuer", "http://127.0.0.1:1"], &flags[..]].concat();
+        let (code, out, err) = run(&arguments);
+        assert_eq!((code, out.as_str()), (Some(1), ""));
+        assert!(err.contains(&address), "{err}");
+    }
+}
+
+// X01: at the loudest, with everything that must not be said having been sent.
+#[tokio::test]
+async fn no_log_line_holds_a_token_or_what_was_said() {
+    const CANARY: &str = "c4nary-that-nobody-may-repeat";
+    let mut scene = Scene::new().await;
+    let mut flags = vec!["--log", "trace", "--log-format", "json"];
+    let secret = format!("issuer.introspection_client_secret={CANARY}-secret");
+    flags.extend([
+        "--set",
+        "issuer.introspection_client_id=usher",
+        "--set",
+        &secret,
+    ]);
+    let mut usher = Usher::serve(scene.issuer.issuer(), &flags);
+    scene.move_to(&usher);
+    let opaque = format!("{CANARY}-opaque");
+    scene.issuer.know(
+        &opaque,
+        json!({
+            "sub": "bob", "aud": scene.url("/mcp"), "email": format!("{CANARY}@example.com"),
+        }),
+    );
+    let alice = scene.token_with(
+        "alice",
+        &json!({ "email": format!("{CANARY}@example.com") }),
+    );
+    let expired = scene.token_with("carol", &json!({ "exp": 1 }));
+    let started = std::time::Instant::now();
+    while admin(usher.admin(), "/readyz").await.0 != 200 {
+        assert!(started.elapsed() < crate::kit::BOUND);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    let mut sse = Sse::ready(&scene, &alice).await;
+    let said = json!({ "name": "whoami", "arguments": { "text": CANARY } });
+    sse.ask(&crate::kit::request(CANARY, "tools/call", &said))
+        .await;
+    let mut mcp = Mcp::ready(&scene, &opaque).await;
+    mcp.call(1, "whoami").await;
+    for token in [
+        &expired,
+        &format!("{CANARY}-unknown"),
+        &format!("{CANARY} two"),
+    ] {
+        scene.ask(&Ask::stream(&scene, "/sse", token)).await;
+    }
+    let query = Ask::get(&scene, &format!("/sse?access_token={alice}"));
+    scene.ask(&query).await.is(401);
+    scene.ask(&sse.message(&call(2, CANARY))).await;
+    let metrics = admin(usher.admin(), "/metrics").await.1;
+    let id = sse.id().to_owned();
+    drop(sse);
+
+    usher.signal("TERM");
+    let (code, logs) = usher.end(Duration::from_secs(10));
+
+    assert_eq!(code, Some(0), "{logs}");
+    assert!(logs.lines().count() > 50, "not at trace: {logs}");
+    let secrets = [secrets_of(&alice), secrets_of(&expired), secrets_of(&id)].concat();
+    for line in logs.lines().chain(metrics.lines()) {
+        assert!(!line.contains(CANARY), "{line}");
+        for secret in &secrets {
+            assert!(!line.contains(secret.as_str()), "{line}");
+        }
+    }
+}

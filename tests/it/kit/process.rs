@@ -1,0 +1,145 @@
+//! The `usher` binary, started and ended by its pid.
+
+use std::{
+    io::Read,
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::BOUND;
+
+/// A binary that was started. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Usher {
+    child: Child,
+    /// What it said when it was ready.
+    pub(crate) ready: Value,
+    logs: Option<thread::JoinHandle<String>>,
+}
+
+/// The binary with these arguments and a clean environment.
+pub(crate) fn usher(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+    command
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs the binary to its end.
+pub(crate) fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    ended(usher(arguments).spawn().unwrap())
+}
+
+/// Waits for a binary's end within the bound.
+pub(crate) fn ended(mut child: Child) -> (Option<i32>, String, String) {
+    await_exit(&mut child, BOUND);
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+fn await_exit(child: &mut Child, bound: Duration) -> Option<i32> {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if started.elapsed() > bound {
+            child.kill().unwrap();
+            panic!("the binary did not end within {bound:?}");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+impl Usher {
+    /// `usher serve` for this issuer, on free ports.
+    pub(crate) fn serve(issuer: &str, more: &[&str]) -> Self {
+        let arguments = [
+            "serve",
+            "--issuer",
+            issuer,
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--json",
+        ];
+        let arguments: Vec<_> = arguments.iter().chain(more).copied().collect();
+        Self::start(usher(&arguments))
+    }
+
+    /// Starts a command that says in one JSON line when it is ready.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut output = child.stdout.take().unwrap();
+        let mut errors = child.stderr.take().unwrap();
+        let logs = thread::spawn(move || {
+            let mut text = String::new();
+            let _whole = errors.read_to_string(&mut text);
+            text
+        });
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while output.read(&mut byte).unwrap() == 1 && byte != *b"\n" {
+            line.push(byte[0]);
+        }
+        let ready = match serde_json::from_slice(&line) {
+            Ok(ready) => ready,
+            Err(_nothing) => {
+                let _gone = child.kill();
+                let _gone = child.wait();
+                panic!("the binary did not start: {}", logs.join().unwrap());
+            }
+        };
+        Self {
+            child,
+            ready,
+            logs: Some(logs),
+        }
+    }
+
+    /// Where clients are served.
+    pub(crate) fn authority(&self) -> String {
+        let url = self.ready["url"].as_str().unwrap();
+        url.strip_prefix("http://").unwrap().to_owned()
+    }
+
+    /// Where probes are.
+    pub(crate) fn admin(&self) -> std::net::SocketAddr {
+        let url = self.ready["admin"].as_str().unwrap();
+        url.strip_prefix("http://").unwrap().parse().unwrap()
+    }
+
+    /// Sends a signal to this very process.
+    pub(crate) fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &command]).status();
+        assert!(status.unwrap().success(), "{command}");
+    }
+
+    /// Waits for its end: exit code and everything it logged.
+    pub(crate) fn end(&mut self, bound: Duration) -> (Option<i32>, String) {
+        let code = await_exit(&mut self.child, bound);
+        let logs = self.logs.take().expect("ended once").join().unwrap();
+        (code, logs)
+    }
+}
+
+impl Drop for Usher {
+    fn drop(&mut self) {
+        let _over = self.child.kill();
+        let _over = self.child.wait();
+    }
+}

@@ -1,0 +1,32 @@
+//! The whole road, end to end, over real sockets: the attacker's side of the house.
+//!
+//! Every server here is started as `main` starts it, on port 0, with a fake issuer beside it; the
+//! tests of `shutdown` and `binary` run the `usher` binary itself. One test per row of the attack
+//! catalogue, named after what the row says, its number beside it. Everything that comes back passes
+//! [`kit::check`], which knows what no answer may ever hold, and every server is asked at its end
+//! whether anything panicked.
+//!
+//! Not here: what a room shows by itself (`src/*/tests`), and real clients and browsers
+//! (`tests/outside`).
+
+#[cfg(test)]
+mod kit;
+
+#[cfg(test)]
+mod binary;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod load;
+#[cfg(test)]
+mod metadata;
+#[cfg(test)]
+mod modern;
+#[cfg(test)]
+mod session;
+#[cfg(test)]
+mod shutdown;
+#[cfg(test)]
+mod token;
+#[cfg(test)]
+mod transport;

@@ -1,0 +1,200 @@
+//! 2026-07-28: requests that stand alone (T13, T14, and what its headers must repeat).
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::kit::{Ask, Mcp, Scene, eventually, request, tools::Gate, within};
+
+const VERSION: &str = "2026-07-28";
+
+fn whoami(scene: &Scene, token: &str) -> Ask {
+    let params = json!({ "name": "whoami", "arguments": {} });
+    Ask::modern(scene, token, 1, "tools/call", params)
+}
+
+#[tokio::test]
+async fn a_call_without_a_session_is_answered_and_leaves_nothing() {
+    let scene = Scene::new().await;
+
+    let reply = scene
+        .ask(&whoami(&scene, &scene.token("alice")))
+        .await
+        .is(200);
+
+    let result = &reply.json()["result"];
+    assert_eq!(result["structuredContent"]["sub"], "alice");
+    assert_eq!(result["resultType"], "complete");
+    assert!(reply.header("mcp-session-id").is_none());
+    scene.assert_no_state();
+}
+
+#[tokio::test]
+async fn discovery_names_the_version_and_lists_are_private_to_their_caller() {
+    let scene = Scene::new().await;
+    let token = scene.token("alice");
+
+    let ask = Ask::modern(&scene, &token, 1, "server/discover", json!({}));
+    let found = scene.ask(&ask).await.is(200).json();
+    assert_eq!(found["result"]["supportedVersions"], json!([VERSION]));
+    let ask = Ask::modern(&scene, &token, 2, "tools/list", json!({}));
+    let listed = scene.ask(&ask).await.is(200).json();
+    assert_eq!(listed["result"]["cacheScope"], "private");
+}
+
+// T13
+#[tokio::test]
+async fn an_unknown_method_is_not_found_with_its_id() {
+    let scene = Scene::new().await;
+
+    for method in [
+        "nothing/here",
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "Tools/list",
+        "",
+    ] {
+        let ask = Ask::modern(&scene, &scene.token("alice"), 7, method, json!({}));
+        let reply = scene.ask(&ask).await.is(404);
+        assert_eq!(reply.code(), -32601, "{method}");
+        assert_eq!(reply.json()["id"], 7);
+    }
+    scene.assert_no_state();
+}
+
+// T14
+#[tokio::test]
+async fn session_headers_mean_nothing_to_a_modern_request() {
+    let scene = Scene::new().await;
+    let mcp = Mcp::ready(&scene, &scene.token("alice")).await;
+
+    for id in [mcp.id.as_str(), "nobodys"] {
+        let ask = whoami(&scene, &scene.token("bob"))
+            .header("Mcp-Session-Id", id)
+            .header("Last-Event-ID", "1");
+        let reply = scene.ask(&ask).await.is(200);
+        assert!(reply.header("mcp-session-id").is_none());
+        assert_eq!(reply.json()["result"]["structuredContent"]["sub"], "bob");
+    }
+    assert_eq!(scene.metric("usher_session_owner_mismatch_total"), 0);
+    for ask in [mcp.stream(&scene), mcp.end(&scene)] {
+        let reply = scene
+            .ask(&ask.with("MCP-Protocol-Version", VERSION))
+            .await
+            .is(405);
+        assert_eq!(reply.header("allow"), Some("POST"));
+    }
+    assert_eq!(scene.running().sessions(), 1);
+}
+
+// What a proxy decided by must be what we decide by.
+#[tokio::test]
+async fn a_header_that_does_not_repeat_the_body_is_a_mismatch() {
+    let scene = Scene::new().await;
+    let good = whoami(&scene, &scene.token("alice"));
+
+    for ask in [
+        good.clone().without("Mcp-Method"),
+        good.clone().with("Mcp-Method", "tools/list"),
+        good.clone().with("Mcp-Method", "Tools/Call"),
+        good.clone().header("Mcp-Method", "tools/call"),
+        good.clone().without("Mcp-Name"),
+        good.clone().with("Mcp-Name", "echo"),
+        good.clone().header("Mcp-Name", "whoami"),
+        good.clone().with("Mcp-Name", "=?base64?!!?="),
+        good.clone().without("MCP-Protocol-Version"),
+        good.clone().with("MCP-Protocol-Version", "2025-11-25"),
+    ] {
+        let reply = scene.ask(&ask).await.is(400);
+        assert_eq!(reply.code(), -32020, "{ask:?}");
+        assert_eq!(reply.json()["id"], 1);
+    }
+    let encoded = good.with("Mcp-Name", "=?base64?d2hvYW1p?=");
+    scene.ask(&encoded).await.is(200);
+}
+
+#[tokio::test]
+async fn a_modern_request_without_its_members_is_refused_with_the_code_for_it() {
+    let scene = Scene::new().await;
+    let good = whoami(&scene, &scene.token("alice"));
+    let version = "io.modelcontextprotocol/protocolVersion";
+    let capabilities = "io.modelcontextprotocol/clientCapabilities";
+
+    for (meta, code) in [
+        (json!({}), -32602),
+        (json!({ version: VERSION }), -32602),
+        (json!({ version: VERSION, capabilities: null }), -32602),
+        (json!({ version: VERSION, capabilities: [] }), -32602),
+        (json!({ version: 7, capabilities: {} }), -32602),
+    ] {
+        let params = json!({ "name": "whoami", "_meta": meta });
+        let ask = good
+            .clone()
+            .body(request(1, "tools/call", &params).to_string());
+        let reply = scene.ask(&ask).await.is(400);
+        assert_eq!(reply.code(), code, "{params}");
+    }
+    for unserved in ["2025-11-25", "2027-01-01", ""] {
+        let params = json!({ "name": "whoami", "_meta": { version: unserved, capabilities: {} } });
+        let ask = good
+            .clone()
+            .with("MCP-Protocol-Version", unserved)
+            .body(request(1, "tools/call", &params).to_string());
+        let reply = scene.ask(&ask).await.is(400);
+        assert_eq!(reply.code(), -32022, "{unserved}");
+        let error = &reply.json()["error"]["data"];
+        assert_eq!(error["supported"], json!([VERSION]));
+        assert_eq!(error["requested"], unserved);
+    }
+}
+
+// From 2026-07-28 on, to leave is to cancel.
+#[tokio::test]
+async fn a_client_that_leaves_cancels_its_call() {
+    let gate = Gate::default();
+    let scene = Scene::of(|_| (), vec![gate.tool()]).await;
+    let ask = Ask::modern(
+        &scene,
+        &scene.token("alice"),
+        1,
+        "tools/call",
+        json!({ "name": "wait" }),
+    );
+
+    for number in 1..=2 {
+        let mut wire = scene.wire().await;
+        wire.send_ask(&ask).await;
+        eventually("the call runs", || gate.begun() == number).await;
+        if number == 1 {
+            wire.reset();
+        } else {
+            drop(wire);
+        }
+        within(Duration::from_secs(2), "the call is gone", || {
+            gate.gone() == number
+        })
+        .await;
+    }
+    assert_eq!(gate.ended(), 0);
+}
+
+// Names and texts of a stranger's making come back only where they belong, and short.
+#[tokio::test]
+async fn what_a_client_invents_is_not_said_again_at_length() {
+    let scene = Scene::new().await;
+    let token = scene.token("alice");
+    let long = "x".repeat(10_000);
+
+    let ask = Ask::modern(&scene, &token, 1, &long, json!({}));
+    assert!(scene.ask(&ask).await.body.len() < 400);
+    let ask = Ask::modern(&scene, &token, 1, "tools/call", json!({ "name": long }));
+    assert!(scene.ask(&ask).await.body.len() < 400);
+    let id = "i".repeat(300);
+    let body = request(Value::String(id), "tools/list", &json!({})).to_string();
+    let reply = scene.ask(&whoami(&scene, &token).body(body)).await.is(400);
+    assert_eq!(reply.code(), -32600);
+    let version = format!("2{}", "9".repeat(5_000));
+    let ask = whoami(&scene, &token).with("MCP-Protocol-Version", &version);
+    assert!(scene.ask(&ask).await.is(400).body.len() < 600);
+}
