@@ -23,6 +23,20 @@ pub enum Elicited<T> {
     Cancelled,
 }
 
+impl<T> Elicited<T> {
+    /// What the user filled in, for a call that can't go on without.
+    ///
+    /// # Errors
+    /// [`ToolError::Failed`] where the user declined or cancelled.
+    pub fn accepted(self) -> Result<T, ToolError> {
+        match self {
+            Self::Accepted(content) => Ok(content),
+            Self::Declined => Err(ToolError::failed("the user declined to answer")),
+            Self::Cancelled => Err(ToolError::failed("the user gave no answer")),
+        }
+    }
+}
+
 /// What a client may be able to do for a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientCapability {
