@@ -5,7 +5,7 @@
 #
 # DIR holds a static `usher` and a `ca-certificates.crt`; tests/image builds the last stage that way, offline.
 
-ARG RUST_IMAGE=docker.io/library/rust:1.95-bookworm
+ARG RUST_IMAGE=rust:1.95-bookworm
 
 FROM ${RUST_IMAGE} AS binary
 WORKDIR /source

@@ -143,11 +143,19 @@ impl Owner {
     /// Eight hexadecimal digits for logs: enough to tell callers apart, too few to find one.
     #[must_use]
     pub fn short(&self) -> String {
+        let mut text = self.to_hex();
+        text.truncate(8);
+        text
+    }
+
+    /// The whole digest, to bind something to its owner.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
         use fmt::Write as _;
 
-        self.0[..4]
+        self.0
             .iter()
-            .fold(String::with_capacity(8), |mut text, byte| {
+            .fold(String::with_capacity(64), |mut text, byte| {
                 // Writing to a String can't fail.
                 let _ = write!(text, "{byte:02x}");
                 text

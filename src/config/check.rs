@@ -3,7 +3,7 @@
 use super::{Config, Key, Problem};
 
 /// Settings that mean nothing at zero.
-const ABOVE_ZERO: [&str; 14] = [
+const ABOVE_ZERO: [&str; 15] = [
     "server.workers",
     "transport.body_max",
     "transport.body_deadline",
@@ -17,6 +17,7 @@ const ABOVE_ZERO: [&str; 14] = [
     "session.calls_max",
     "session.mailbox_max",
     "handler.call_deadline",
+    "handler.input_deadline",
     "fetch.deadline",
 ];
 

@@ -202,6 +202,8 @@ keys! {
         "Messages that may wait for one session; one more gets a 429.";
     plain "handler.call_deadline" = handler.call_deadline, DURATION,
         "How long a tool may run.";
+    plain "handler.input_deadline" = handler.input_deadline, DURATION,
+        "How long a client of 2026-07-28 may take to come back with what a call asked for.";
     plain "fetch.deadline" = fetch.deadline, DURATION,
         "How long any question to the authorization server may take.";
     plain "fetch.answer_max" = fetch.answer_max, SIZE,

@@ -1,15 +1,27 @@
-//! All that a handler may know of the call it answers.
+//! All that a handler may know of the call it answers, and all it may do meanwhile.
 
+use std::sync::Arc;
+
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::{auth::Principal, protocol::ProtocolVersion};
+use super::Client;
+use crate::{
+    auth::Principal,
+    protocol::{LogLevel, Method, ProtocolVersion},
+};
 
-/// One call's surroundings, the same for every protocol version and transport.
+/// One call's surroundings, the same for every protocol version and transport. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct CallContext {
+pub struct CallContext(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     principal: Principal,
     version: ProtocolVersion,
     cancelled: CancellationToken,
+    client: Client,
+    progress_token: Option<Value>,
 }
 
 impl CallContext {
@@ -17,29 +29,78 @@ impl CallContext {
         principal: Principal,
         version: ProtocolVersion,
         cancelled: CancellationToken,
+        client: Client,
     ) -> Self {
-        Self {
+        Self(Arc::new(Inner {
             principal,
             version,
             cancelled,
+            client,
+            progress_token: None,
+        }))
+    }
+
+    /// The same call, once its params have been looked at.
+    pub(super) fn with(
+        self,
+        progress_token: Option<Value>,
+        change: impl FnOnce(&mut Client),
+    ) -> Self {
+        // Made for this call a moment ago and not shared yet.
+        match Arc::try_unwrap(self.0) {
+            Ok(mut inner) => {
+                inner.progress_token = progress_token;
+                change(&mut inner.client);
+                Self(Arc::new(inner))
+            }
+            Err(shared) => Self(shared),
         }
     }
 
     /// Who calls, verified.
     #[must_use]
     pub fn principal(&self) -> &Principal {
-        &self.principal
+        &self.0.principal
     }
 
     /// What the client speaks. Results are fitted to it without a handler's help.
     #[must_use]
     pub fn protocol_version(&self) -> ProtocolVersion {
-        self.version
+        self.0.version
     }
 
     /// Ends when the client cancels the call or its session ends. The call's future is dropped soon
     /// after, so only work that outlives the future has to watch this.
     pub async fn cancelled(&self) {
-        self.cancelled.cancelled().await;
+        self.0.cancelled.cancelled().await;
+    }
+
+    /// Says how far the call has come, if the client wants to know. `progress` has to grow; `total`
+    /// may be unknown; `message` is for people.
+    pub fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
+        let Some(token) = &self.0.progress_token else {
+            return;
+        };
+        let mut params = json!({ "progressToken": token, "progress": progress });
+        if let Some(total) = total {
+            params["total"] = json!(total);
+        }
+        if let Some(message) = message.filter(|_| self.0.version >= ProtocolVersion::V2025_03_26) {
+            params["message"] = json!(message);
+        }
+        self.client().notify(&Method::Progress, &params);
+    }
+
+    /// A log message for the client, if it wants messages of this severity. Never a secret.
+    pub fn log(&self, level: LogLevel, data: impl Into<Value>) {
+        self.client().log(level, None, &data.into());
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    pub(super) fn cancellation(&self) -> &CancellationToken {
+        &self.0.cancelled
     }
 }

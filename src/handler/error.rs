@@ -13,7 +13,15 @@ pub enum ToolError {
     /// The call was not one: a JSON-RPC error.
     #[error("{}", .0.message)]
     Rpc(RpcError),
+    /// The client has to be asked first, and the call run again with its answer (2026-07-28). Comes
+    /// from asking; hand it on with `?`.
+    #[error("input is required first")]
+    InputRequired(InputRequired),
 }
+
+/// Made by asking only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InputRequired(pub(super) ());
 
 impl ToolError {
     /// The call failed; `text` tells the model why, and must not hold a secret.

@@ -1,22 +1,41 @@
 //! What a client can ask for: one method, one answer. Plain async functions, no actor, no HTTP.
 //!
 //! `session` runs calls here, for legacy sessions and modern requests alike; `transport` asks
-//! [`Handler::needed_scopes`] before, so that a call that lacks one is refused over HTTP. A tool's
-//! panic or silence ends as a proper error of that one call.
+//! [`Handler::needed_scopes`] before, so that a call that lacks one is refused over HTTP. What a
+//! server offers is in its [`Catalog`]; what a tool, resource or prompt may do meanwhile is its
+//! [`CallContext`]. A panic or silence ends as a proper error of that one call.
 
 mod builtin;
+mod catalog;
+mod client;
+mod completion;
 mod context;
 mod error;
+mod guard;
+mod input;
+mod prompts;
+mod questions;
+mod replay;
+mod resources;
+mod template;
 mod tools;
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub use builtin::whoami;
+pub use catalog::Catalog;
+pub use client::{Client, LogThreshold};
 pub use context::CallContext;
-pub use error::ToolError;
+pub use error::{InputRequired, ToolError};
+pub use input::{Elicited, Root};
+pub use prompts::{Prompt, PromptArguments, PromptMessage};
+pub use questions::Questions;
+pub use replay::NoKey;
+pub use resources::{Resource, ResourceTemplate, Variables};
+pub use template::TemplateError;
 pub use tools::{IntoToolResult, NoArguments, Structured, Tool};
 
 use crate::{
@@ -25,21 +44,30 @@ use crate::{
         ServerInfo, codes, modern_result, read_params,
     },
     scope::Scopes,
-    telemetry::{CallOutcome, Metrics},
+    telemetry::Metrics,
+    time::Clock,
     units::HumanDuration,
 };
+use catalog::Found;
+use client::Way;
+use completion::{CompleteParams, Reference, complete};
+use replay::{Binding, Sealer};
 
 /// Limits on calls.
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
     /// How long a tool may run before its call is answered with an error. Above zero; default 60 s.
     pub call_deadline: HumanDuration,
+    /// How long a client of 2026-07-28 may take to come back with what a call asked for. Above zero;
+    /// default 15 min.
+    pub input_deadline: HumanDuration,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             call_deadline: HumanDuration::from_secs(60),
+            input_deadline: HumanDuration::from_secs(15 * 60),
         }
     }
 }
@@ -52,61 +80,84 @@ pub struct Handler(Arc<Inner>);
 struct Inner {
     config: Config,
     info: ServerInfo,
-    // Sorted, so that every listing has the same order (2026-07-28, tools/list SHOULD).
-    tools: BTreeMap<String, Tool>,
+    catalog: Catalog,
+    sealer: Sealer,
     metrics: Metrics,
 }
 
-/// How long a client may keep a list that only changes with a new release: five minutes.
+/// How long a client may keep what only changes with a new release: five minutes.
 const LIST_TTL: Duration = Duration::from_secs(300);
 
+#[derive(Deserialize)]
+struct GetPromptParams {
+    name: String,
+    #[serde(default)]
+    arguments: PromptArguments,
+}
+
+#[derive(Deserialize)]
+struct ReadResourceParams {
+    uri: String,
+}
+
 impl Handler {
-    /// A handler of these tools; of two with one name the later stays.
+    /// A handler of this catalog.
+    ///
+    /// # Errors
+    /// [`NoKey`] where the system has no randomness for a sealing key.
     pub fn new(
         config: Config,
         info: ServerInfo,
-        tools: impl IntoIterator<Item = Tool>,
+        catalog: Catalog,
         metrics: Metrics,
-    ) -> Self {
-        let tools = tools
-            .into_iter()
-            .map(|tool| (tool.name().to_owned(), tool))
-            .collect();
-        Self(Arc::new(Inner {
+        clock: Clock,
+    ) -> Result<Self, NoKey> {
+        let sealer = Sealer::new(clock, config.input_deadline)?;
+        Ok(Self(Arc::new(Inner {
             config,
             info,
-            tools,
+            catalog,
+            sealer,
             metrics,
-        }))
+        })))
     }
 
-    /// What the server says of itself.
+    /// The result of `initialize` under the negotiated version.
     #[must_use]
-    pub fn info(&self) -> &ServerInfo {
-        &self.0.info
+    pub fn initialize_result(&self, version: ProtocolVersion) -> Value {
+        self.0
+            .info
+            .initialize_result(version, &self.0.catalog.capabilities(version))
     }
 
     /// Names of all tools, in order.
     pub fn tool_names(&self) -> impl Iterator<Item = &str> {
-        self.0.tools.keys().map(String::as_str)
+        self.0.catalog.tools.keys().map(String::as_str)
     }
 
     /// The scopes a caller needs for this very request: all of them, so that one challenge is enough.
+    /// `name` is the tool's or prompt's name, or the resource's URI.
     #[must_use]
     pub fn needed_scopes(&self, method: &Method, name: Option<&str>) -> Scopes {
-        let tool = match method {
-            Method::ToolsCall => name.and_then(|name| self.0.tools.get(name)),
-            _ => None,
-        };
-        tool.map_or_else(Scopes::none, |tool| tool.needed_scopes().clone())
+        self.0
+            .catalog
+            .needed_scopes(method, name)
+            .cloned()
+            .unwrap_or_default()
     }
 
-    /// Whether a method exists in a protocol version.
+    /// Whether a method exists in a protocol version, for this catalog.
     #[must_use]
     pub fn serves(&self, method: &Method, version: ProtocolVersion) -> bool {
+        let catalog = &self.0.catalog;
         match method {
             Method::ToolsList | Method::ToolsCall => true,
             Method::ServerDiscover => version.is_modern(),
+            Method::ResourcesList | Method::ResourcesTemplatesList | Method::ResourcesRead => {
+                catalog.has_resources()
+            }
+            Method::PromptsList | Method::PromptsGet => !catalog.prompts.is_empty(),
+            Method::CompletionComplete => catalog.completes(),
             _ => false,
         }
     }
@@ -114,7 +165,7 @@ impl Handler {
     /// Answers one request, fitted to the context's protocol version.
     ///
     /// # Errors
-    /// A JSON-RPC error: an unknown method or tool, params that don't fit.
+    /// A JSON-RPC error: an unknown method or name, params that don't fit.
     pub async fn handle(
         &self,
         context: CallContext,
@@ -122,12 +173,16 @@ impl Handler {
         params: Option<&Raw>,
     ) -> Result<Value, RpcError> {
         let version = context.protocol_version();
+        if !self.serves(method, version) {
+            return Err(RpcError::method_not_found(method));
+        }
         let (result, hint) = match method {
-            _ if !self.serves(method, version) => return Err(RpcError::method_not_found(method)),
-            Method::ServerDiscover => (json!(self.0.info.discover_result()), list_hint()),
-            Method::ToolsList => (self.list_tools(version), list_hint()),
-            Method::ToolsCall => (self.call_tool(context, params).await?, CacheHint::None),
-            _ => return Err(RpcError::method_not_found(method)),
+            Method::ServerDiscover => (self.discover(version), kept()),
+            Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => {
+                self.call(context, method, params).await?
+            }
+            Method::CompletionComplete => (self.complete(params)?, CacheHint::None),
+            _ => (self.0.catalog.list(method, params, version)?, kept()),
         };
         if version.is_modern() {
             return Ok(modern_result(result, &self.0.info, hint));
@@ -135,90 +190,168 @@ impl Handler {
         Ok(result)
     }
 
-    fn list_tools(&self, version: ProtocolVersion) -> Value {
-        let tools: Vec<_> = self
-            .0
-            .tools
-            .values()
-            .map(|tool| tool.description().for_version(version))
-            .collect();
-        json!({ "tools": tools })
+    fn discover(&self, version: ProtocolVersion) -> Value {
+        self.0
+            .info
+            .discover_result(&self.0.catalog.capabilities(version))
+    }
+
+    fn complete(&self, params: Option<&Raw>) -> Result<Value, RpcError> {
+        let params: CompleteParams = read_params(params)?;
+        let completer = match &params.reference {
+            Reference::Prompt { name } => self.0.catalog.completer_of_prompt(name)?,
+            Reference::Resource { uri } => self.0.catalog.completer_of_template(uri)?,
+        };
+        Ok(complete(completer, &params.argument))
+    }
+
+    /// The three methods behind which somebody else's code runs, and may ask for input.
+    async fn call(
+        &self,
+        context: CallContext,
+        method: &Method,
+        params: Option<&Raw>,
+    ) -> Result<(Value, CacheHint), RpcError> {
+        let params: Value = read_params(params)?;
+        self.require_scopes(&context, method, &params)?;
+        let binding = Binding::of(&context.principal().owner(), method, &params);
+        let is_modern = context.protocol_version().is_modern();
+        let replay = is_modern
+            .then(|| self.0.sealer.replay(&binding, &params))
+            .transpose()?;
+        let progress_token = params.pointer("/_meta/progressToken").cloned();
+        let context = context.with(progress_token, |client| {
+            if let Some(replay) = replay {
+                client.way = Way::Replay(replay);
+            }
+        });
+        let answered = match method {
+            Method::ToolsCall => self.call_tool(&context, params).await,
+            Method::PromptsGet => self.get_prompt(&context, params).await,
+            _ => self.read_resource(&context, params).await,
+        };
+        match (answered, &context.client().way) {
+            (Ok(answered), _) => Ok(answered),
+            (Err(ToolError::Rpc(error)), _) => Err(error),
+            (Err(ToolError::InputRequired(_)), Way::Replay(replay)) => {
+                let asked = self.0.sealer.input_required(&binding, replay)?;
+                Ok((asked, CacheHint::None))
+            }
+            (Err(ToolError::Failed(text)), _) if *method == Method::ToolsCall => {
+                Ok((json!(CallToolResult::error(text)), CacheHint::None))
+            }
+            (Err(error), _) => Err(RpcError::new(codes::INTERNAL_ERROR, error.to_string())),
+        }
+    }
+
+    /// The transport has asked before, and challenged; this is for who calls without it, and for the
+    /// day it looks at another name than this one.
+    fn require_scopes(
+        &self,
+        context: &CallContext,
+        method: &Method,
+        params: &Value,
+    ) -> Result<(), RpcError> {
+        let member = if *method == Method::ResourcesRead {
+            "uri"
+        } else {
+            "name"
+        };
+        let needed = self.needed_scopes(method, params.get(member).and_then(Value::as_str));
+        if context.principal().scopes().covers(&needed) {
+            return Ok(());
+        }
+        Err(RpcError::new(
+            codes::INVALID_REQUEST,
+            format!("this needs the scopes {needed}"),
+        ))
     }
 
     async fn call_tool(
         &self,
-        context: CallContext,
-        params: Option<&Raw>,
-    ) -> Result<Value, RpcError> {
-        let params: CallToolParams = read_params(params)?;
-        let tool = self.0.tools.get(&params.name).ok_or_else(|| {
-            let name: String = params.name.chars().take(64).collect();
-            RpcError::new(codes::INVALID_PARAMS, format!("unknown tool: {name}"))
-        })?;
-        // The transport has asked before, and challenged; this is for who calls without it, and for
-        // the day it looks at another name than this one.
-        if !context.principal().scopes().covers(tool.needed_scopes()) {
-            let text = format!("this needs the scopes {}", tool.needed_scopes());
-            return Err(RpcError::new(codes::INVALID_REQUEST, text));
-        }
+        context: &CallContext,
+        params: Value,
+    ) -> Result<(Value, CacheHint), ToolError> {
+        let params: CallToolParams = fitting(params)?;
+        let tool = self.0.catalog.tool(&params.name)?;
         let version = context.protocol_version();
-        let started = tokio::time::Instant::now();
-
-        let (outcome, result) = self
-            .run_tool(tool, context, params.arguments.unwrap_or_default())
-            .await;
-
-        self.0
-            .metrics
-            .call_ended(tool.name(), outcome, started.elapsed());
-        result.map(|result| json!(result.for_version(version)))
+        let run = tool.run(context.clone(), params.arguments.unwrap_or_default());
+        let result = self.guarded(tool.name(), version, run).await?;
+        Ok((json!(result.for_version(version)), CacheHint::None))
     }
 
-    async fn run_tool(
+    async fn get_prompt(
         &self,
-        tool: &Tool,
-        context: CallContext,
-        arguments: serde_json::Map<String, Value>,
-    ) -> (CallOutcome, Result<CallToolResult, RpcError>) {
-        let deadline = self.0.config.call_deadline;
-        let too_late = if context.protocol_version().is_modern() {
-            codes::INTERNAL_ERROR
-        } else {
-            codes::REQUEST_TIMEOUT
+        context: &CallContext,
+        params: Value,
+    ) -> Result<(Value, CacheHint), ToolError> {
+        let params: GetPromptParams = fitting(params)?;
+        let prompt = self.0.catalog.prompt(&params.name)?;
+        let description = &prompt.description;
+        let missing = description
+            .arguments
+            .iter()
+            .find(|argument| argument.required && !params.arguments.has(&argument.name));
+        if let Some(missing) = missing {
+            let text = format!("the argument {} is missing", missing.name);
+            return Err(RpcError::new(codes::INVALID_PARAMS, text).into());
+        }
+        let version = context.protocol_version();
+        let fill = (prompt.fill)(context.clone(), params.arguments);
+        let messages = self.guarded(&description.name, version, fill).await?;
+        let messages: Vec<_> = messages
+            .into_iter()
+            .map(|message| message.for_version(version))
+            .collect();
+        let result = json!({ "description": description.description, "messages": messages });
+        Ok((result, CacheHint::None))
+    }
+
+    async fn read_resource(
+        &self,
+        context: &CallContext,
+        params: Value,
+    ) -> Result<(Value, CacheHint), ToolError> {
+        let params: ReadResourceParams = fitting(params)?;
+        let version = context.protocol_version();
+        let (found, variables) = self
+            .0
+            .catalog
+            .resource(&params.uri)
+            .ok_or_else(|| resource_not_found(&params.uri, version))?;
+        let read = match found {
+            Found::Resource(resource) => (resource.read)(context.clone(), variables),
+            Found::Template(template) => (template.read)(context.clone(), variables),
         };
-        // The panic is contained here: the tool's own state may be broken, ours was never lent to it.
-        let run = AssertUnwindSafe(tool.run(context, arguments)).catch_unwind();
-        match tokio::time::timeout(deadline.get(), run).await {
-            Ok(Ok(Ok(result))) => {
-                let outcome = if result.is_error {
-                    CallOutcome::Error
-                } else {
-                    CallOutcome::Ok
-                };
-                (outcome, Ok(result))
-            }
-            Ok(Ok(Err(ToolError::Failed(text)))) => {
-                (CallOutcome::Error, Ok(CallToolResult::error(text)))
-            }
-            Ok(Ok(Err(ToolError::Rpc(error)))) => (CallOutcome::Error, Err(error)),
-            Ok(Err(_panic)) => {
-                tracing::error!(tool = tool.name(), "a tool panicked");
-                self.0.metrics.panicked();
-                (
-                    CallOutcome::Panic,
-                    Ok(CallToolResult::error("the tool failed")),
-                )
-            }
-            Err(_elapsed) => {
-                tracing::warn!(tool = tool.name(), %deadline, "a tool took too long");
-                let text = format!("the tool did not answer within {deadline}");
-                (CallOutcome::Deadline, Err(RpcError::new(too_late, text)))
+        let mut contents = self.guarded("resources/read", version, read).await?;
+        for piece in &mut contents {
+            if piece.mime_type.is_none() {
+                piece.mime_type = found.mime_type().cloned();
             }
         }
+        Ok((
+            json!({ "contents": contents }),
+            CacheHint::Private { ttl_ms: 0 },
+        ))
     }
 }
 
-fn list_hint() -> CacheHint {
+/// Params of the type that a method asks for.
+fn fitting<T: serde::de::DeserializeOwned>(params: Value) -> Result<T, RpcError> {
+    serde_json::from_value(params)
+        .map_err(|error| RpcError::new(codes::INVALID_PARAMS, format!("invalid params: {error}")))
+}
+
+fn resource_not_found(uri: &str, version: ProtocolVersion) -> RpcError {
+    let code = if version.is_modern() {
+        codes::INVALID_PARAMS
+    } else {
+        codes::RESOURCE_NOT_FOUND
+    };
+    RpcError::new(code, "resource not found").with_data(json!({ "uri": uri }))
+}
+
+fn kept() -> CacheHint {
     CacheHint::Private {
         ttl_ms: u64::try_from(LIST_TTL.as_millis()).unwrap_or(u64::MAX),
     }

@@ -7,7 +7,11 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     auth::{Identity, Method as VerifiedBy, Principal},
-    protocol::{ClientMessage, Implementation},
+    outlet::{self as queue, Outlet, outlet},
+    protocol::{
+        ClientCapabilities, ClientMessage, Content, Implementation, LogLevel, ResourceContents,
+    },
+    time::Timestamp,
 };
 
 #[derive(Deserialize, JsonSchema)]
@@ -42,12 +46,60 @@ fn handler() -> Handler {
         },
         instructions: None,
     };
-    Handler::new(
-        Config::default(),
-        info,
-        [add, broken, stuck, guarded, whoami()],
-        Metrics::new(),
-    )
+    let mut catalog = Catalog::default();
+    for tool in [add, broken, stuck, guarded, whoami()] {
+        catalog.add_tool(tool);
+    }
+    offer_more(&mut catalog);
+    Handler::new(Config::default(), info, catalog, Metrics::new(), clock()).unwrap()
+}
+
+fn clock() -> Clock {
+    Clock::manual(Timestamp::from_unix_seconds(1_000))
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Name {
+    name: String,
+}
+
+fn offer_more(catalog: &mut Catalog) {
+    catalog.add_tool(Tool::new(
+        "greet",
+        "Asks twice",
+        |call: CallContext, _: NoArguments| async move {
+            call.progress(1.0, Some(2.0), Some("asking"));
+            call.log(LogLevel::Info, "asking");
+            let Elicited::Accepted(Name { name }) = call.elicit("name", "Your name?").await? else {
+                return Ok("Nobody".to_owned());
+            };
+            let roots = call.roots("roots").await?;
+            Ok(format!("{name} in {} folders", roots.len()))
+        },
+    ));
+    catalog.add_resource(
+        Resource::new("test://text", "text", |call: CallContext| async move {
+            let subject = call.principal().subject().to_owned();
+            Ok(ResourceContents::text("test://text", subject))
+        })
+        .mime_type("text/plain"),
+    );
+    let family = ResourceTemplate::new("test://{id}/data", "data", |_, at: Variables| async move {
+        Ok(ResourceContents::text(at.uri(), at.get("id")))
+    });
+    catalog.add_template(family.unwrap().needs("data:read".parse().unwrap()));
+    catalog.add_prompt(
+        Prompt::new(
+            "hello",
+            "Says hello",
+            |_, arguments: PromptArguments| async move {
+                let text = format!("Hello, {}", arguments.get("who"));
+                Ok(vec![PromptMessage::user(Content::text(text))])
+            },
+        )
+        .argument("who", "Whom to greet")
+        .complete(|_, typed| vec![format!("{typed}!")]),
+    );
 }
 
 fn context(version: ProtocolVersion) -> CallContext {
@@ -63,7 +115,25 @@ fn context(version: ProtocolVersion) -> CallContext {
         verified_by: VerifiedBy::Jwt,
         claims,
     });
-    CallContext::new(principal, version, CancellationToken::new())
+    let (outlet, frames) = outlet(queue::Config::default());
+    // Nobody reads in these tests what a call says meanwhile.
+    std::mem::forget(frames);
+    CallContext::new(
+        principal,
+        version,
+        CancellationToken::new(),
+        client(version, outlet),
+    )
+}
+
+fn client(version: ProtocolVersion, outlet: Outlet) -> Client {
+    let declared = json!({ "elicitation": {}, "roots": {} });
+    let capabilities = serde_json::from_value(declared).unwrap();
+    if version.is_modern() {
+        return Client::of_request(capabilities, outlet, None);
+    }
+    let threshold = LogThreshold::from_level(LogLevel::Info);
+    Client::in_session(capabilities, outlet, threshold, Questions::default())
 }
 
 async fn handle(version: ProtocolVersion, method: &str, params: Value) -> Result<Value, RpcError> {
@@ -100,8 +170,8 @@ async fn an_old_client_gets_no_member_it_does_not_know() {
     let list = handle(old, "tools/list", json!({})).await.unwrap();
 
     assert!(result.get("structuredContent").is_none());
-    assert!(list["tools"][4].get("title").is_none(), "{list}");
-    assert!(list["tools"][4].get("annotations").is_none());
+    assert!(list["tools"][5].get("title").is_none(), "{list}");
+    assert!(list["tools"][5].get("annotations").is_none());
 }
 
 #[tokio::test]
@@ -130,12 +200,15 @@ async fn tools_are_listed_in_order_with_an_object_schema() {
         .map(|t| &t["name"])
         .collect();
 
-    assert_eq!(names, ["add", "broken", "guarded", "stuck", "whoami"]);
+    assert_eq!(
+        names,
+        ["add", "broken", "greet", "guarded", "stuck", "whoami"]
+    );
     assert_eq!(
         list["tools"][0]["inputSchema"]["required"],
         json!(["a", "b"])
     );
-    assert_eq!(list["tools"][4]["inputSchema"]["type"], "object");
+    assert_eq!(list["tools"][5]["inputSchema"]["type"], "object");
 }
 
 #[tokio::test]
@@ -208,4 +281,143 @@ async fn a_tool_does_not_run_without_its_scopes_even_if_nobody_asked_before() {
 
     assert_eq!(refusal.code, codes::INVALID_REQUEST);
     assert!(refusal.message.contains("notes:read notes:write"));
+}
+
+#[tokio::test]
+async fn resources_are_read_by_their_uri_or_by_a_familys() {
+    let version = ProtocolVersion::V2025_11_25;
+    let read = |uri| handle(version, "resources/read", json!({ "uri": uri }));
+
+    let text = read("test://text").await.unwrap();
+    assert_eq!(
+        text["contents"],
+        json!([{ "uri": "test://text", "mimeType": "text/plain", "text": "alice" }])
+    );
+    let missing = read("test://nope").await.unwrap_err();
+    assert_eq!(
+        (missing.code, &missing.data.unwrap()["uri"]),
+        (-32002, &json!("test://nope"))
+    );
+    let modern = handle(
+        ProtocolVersion::V2026_07_28,
+        "resources/read",
+        json!({ "uri": "test://nope" }),
+    );
+    assert_eq!(modern.await.unwrap_err().code, codes::INVALID_PARAMS);
+}
+
+// K22
+#[tokio::test]
+async fn a_resource_that_needs_a_scope_is_not_read_without_it() {
+    let needed = handler().needed_scopes(&Method::ResourcesRead, Some("test://7/data"));
+    assert_eq!(needed.to_string(), "data:read");
+
+    let version = ProtocolVersion::V2025_11_25;
+    let read = handle(version, "resources/read", json!({ "uri": "test://7/data" })).await;
+    assert!(read.unwrap_err().message.contains("data:read"));
+}
+
+#[tokio::test]
+async fn a_prompt_is_filled_in_and_completed() {
+    let version = ProtocolVersion::V2025_11_25;
+    let arguments = json!({ "name": "hello", "arguments": { "who": "you" } });
+    let prompt = handle(version, "prompts/get", arguments).await.unwrap();
+    assert_eq!(prompt["messages"][0]["content"]["text"], "Hello, you");
+
+    let missing = handle(version, "prompts/get", json!({ "name": "hello" }))
+        .await
+        .unwrap_err();
+    assert_eq!(missing.code, codes::INVALID_PARAMS);
+
+    let typed = json!({
+        "ref": { "type": "ref/prompt", "name": "hello" },
+        "argument": { "name": "who", "value": "a" }
+    });
+    let suggested = handle(version, "completion/complete", typed).await.unwrap();
+    assert_eq!(suggested["completion"]["values"], json!(["a!"]));
+}
+
+async fn modern(handler: &Handler, params: &Value) -> Result<Value, RpcError> {
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body.to_string()))
+    else {
+        panic!("no request");
+    };
+    let context = context(ProtocolVersion::V2026_07_28);
+    handler
+        .handle(context, &request.method, request.params.as_ref())
+        .await
+}
+
+#[tokio::test]
+async fn a_modern_call_that_needs_input_is_run_again_with_every_answer() {
+    let handler = handler();
+    let first = modern(&handler, &json!({ "name": "greet" })).await.unwrap();
+    assert_eq!(first["resultType"], "input_required");
+    assert_eq!(
+        first["inputRequests"]["name"]["method"],
+        "elicitation/create"
+    );
+
+    let answer = json!({ "action": "accept", "content": { "name": "Ada" } });
+    let second = json!({
+        "name": "greet", "requestState": first["requestState"],
+        "inputResponses": { "name": answer }
+    });
+    let second = modern(&handler, &second).await.unwrap();
+    assert_eq!(
+        second["inputRequests"]["roots"],
+        json!({ "method": "roots/list" })
+    );
+
+    let third = json!({
+        "name": "greet", "arguments": {}, "requestState": second["requestState"],
+        "inputResponses": { "roots": { "roots": [{ "uri": "file:///a" }] }, "extra": 1 }
+    });
+    let done = modern(&handler, &third).await.unwrap();
+    assert_eq!(done["content"][0]["text"], "Ada in 1 folders");
+    assert_eq!(done["resultType"], "complete");
+}
+
+#[tokio::test]
+async fn a_state_that_was_changed_or_belongs_to_another_request_is_refused() {
+    let handler = handler();
+    let first = modern(&handler, &json!({ "name": "greet" })).await.unwrap();
+    let state = first["requestState"].as_str().unwrap();
+    let mut forged = state.to_owned();
+    forged.replace_range(20..21, if &state[20..21] == "A" { "B" } else { "A" });
+
+    for (name, arguments, state) in [
+        ("greet", json!({}), forged.as_str()),
+        ("greet", json!({}), "AAAA"),
+        ("greet", json!({ "other": 1 }), state),
+        ("whoami", json!({}), state),
+    ] {
+        let params = json!({ "name": name, "arguments": arguments, "requestState": state });
+        let error = modern(&handler, &params).await.unwrap_err();
+        assert_eq!(error.code, codes::INVALID_PARAMS, "{name} {arguments}");
+    }
+}
+
+#[tokio::test]
+async fn a_modern_client_without_the_capability_is_told_which() {
+    let (outlet, _frames) = outlet(queue::Config::default());
+    let client = Client::of_request(ClientCapabilities::default(), outlet, None);
+    let context = context(ProtocolVersion::V2026_07_28).with(None, |known| *known = client);
+    let params = json!({ "name": "greet" });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body.to_string()))
+    else {
+        panic!("no request");
+    };
+    let asked = handler()
+        .handle(context, &request.method, request.params.as_ref())
+        .await;
+
+    let error = asked.unwrap_err();
+    assert_eq!(error.code, codes::MISSING_REQUIRED_CLIENT_CAPABILITY);
+    assert_eq!(
+        error.data.unwrap()["requiredCapabilities"],
+        json!({ "elicitation": { "form": {} } })
+    );
 }

@@ -80,7 +80,7 @@ impl Tool {
                 name: name.into(),
                 title: None,
                 description: description.into(),
-                input_schema: input_schema::<A>(),
+                input_schema: schema_of::<A>(),
                 output_schema: None,
                 annotations: None,
             },
@@ -144,7 +144,7 @@ impl fmt::Debug for Tool {
 }
 
 /// JSON Schema 2020-12 of `A`; always an object at its root, as the specification asks.
-fn input_schema<A: JsonSchema>() -> Value {
+pub(super) fn schema_of<A: JsonSchema>() -> Value {
     let schema = SchemaSettings::draft2020_12()
         .into_generator()
         .into_root_schema_for::<A>();

@@ -18,6 +18,9 @@ pub const SESSION_NOT_FOUND: i32 = -32001;
 /// A call took too long; the SDKs use the same number for it. Up to 2025-11-25 only.
 pub const REQUEST_TIMEOUT: i32 = -32001;
 
+/// No such resource, up to 2025-11-25; later versions say [`INVALID_PARAMS`].
+pub const RESOURCE_NOT_FOUND: i32 = -32002;
+
 /// A header and the body don't say the same (2026-07-28, transports).
 pub const HEADER_MISMATCH: i32 = -32020;
 /// The client did not declare a capability that the call needs (2026-07-28).

@@ -4,9 +4,9 @@
 //! knows their type reads them, so a message costs what is used of it. Called by `transport` with a
 //! body that is already bounded in size; this room bounds its depth.
 
-use std::{borrow::Cow, fmt, io};
+use std::{borrow::Cow, fmt};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 
@@ -314,76 +314,6 @@ impl RpcError {
     }
 }
 
-#[derive(Serialize)]
-struct Success<'a, T> {
-    jsonrpc: &'static str,
-    id: &'a RequestId,
-    result: T,
-}
-
-#[derive(Serialize)]
-struct Failure<'a> {
-    jsonrpc: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a RequestId>,
-    error: &'a RpcError,
-}
-
-#[derive(Serialize)]
-struct Outgoing<'a, T> {
-    jsonrpc: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a RequestId>,
-    method: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    params: Option<T>,
-}
-
-/// The answer to a request that went well.
-pub fn encode_result(id: &RequestId, result: impl Serialize) -> Bytes {
-    encode(&Success {
-        jsonrpc: "2.0",
-        id,
-        result,
-    })
-    .unwrap_or_else(|_unserialisable| encode_error(Some(id), &RpcError::internal()))
-}
-
-/// The answer to one that did not. Without an id where none could be read: the MCP schema has no
-/// null there.
-#[must_use]
-pub fn encode_error(id: Option<&RequestId>, error: &RpcError) -> Bytes {
-    encode(&Failure {
-        jsonrpc: "2.0",
-        id,
-        error,
-    })
-    .unwrap_or_else(|_unserialisable| {
-        // An `RpcError` is text and JSON, which always serialises; kept honest all the same.
-        Bytes::from_static(
-            br#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"internal error"}}"#,
-        )
-    })
-}
-
-/// A request from the server to the client.
-#[must_use]
-pub fn encode_request(id: &RequestId, method: &Method) -> Bytes {
-    encode(&Outgoing::<()> {
-        jsonrpc: "2.0",
-        id: Some(id),
-        method: method.as_str(),
-        params: None,
-    })
-    .unwrap_or_default()
-}
-
-fn encode(message: &impl Serialize) -> serde_json::Result<Bytes> {
-    let mut buffer = BytesMut::with_capacity(512).writer();
-    serde_json::to_writer(&mut buffer as &mut dyn io::Write, message)?;
-    Ok(buffer.into_inner().freeze())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -497,15 +427,5 @@ mod tests {
             "[".repeat(99)
         );
         assert!(parse(&quoted).is_ok());
-    }
-
-    #[test]
-    fn an_error_without_an_id_has_no_id_member() {
-        let encoded = encode_error(None, &RpcError::new(codes::PARSE_ERROR, "no"));
-
-        assert_eq!(
-            &encoded[..],
-            br#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"no"}}"#
-        );
     }
 }

@@ -11,9 +11,41 @@ use super::ProtocolVersion;
 pub struct InitializeParams {
     /// The version the client would like.
     pub protocol_version: String,
+    /// What the client can do for the server.
+    #[serde(default)]
+    pub capabilities: ClientCapabilities,
     /// What the client calls itself; for logs, never for decisions.
     #[serde(default)]
     pub client_info: Option<Implementation>,
+}
+
+/// What a client can do for the server, as it declares it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct ClientCapabilities(Map<String, Value>);
+
+impl ClientCapabilities {
+    /// Wraps what a client declares.
+    #[must_use]
+    pub const fn new(declared: Map<String, Value>) -> Self {
+        Self(declared)
+    }
+
+    /// Whether a capability is declared, as `elicitation`, or one within, as `elicitation.url`.
+    ///
+    /// An `elicitation` that names no form is one of forms: that is how 2025-06-18 wrote it.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        let (name, within) = path
+            .split_once('.')
+            .map_or((path, None), |(n, w)| (n, Some(w)));
+        match (self.0.get(name), within) {
+            (None | Some(Value::Null), _) => false,
+            (Some(_), None) => true,
+            (Some(Value::Object(inner)), Some("form")) if !inner.contains_key("url") => true,
+            (Some(declared), Some(within)) => declared.get(within).is_some(),
+        }
+    }
 }
 
 /// A name and a version, as both sides introduce themselves.
@@ -39,25 +71,6 @@ pub struct ServerInfo {
     pub instructions: Option<String>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct InitializeResult<'a> {
-    protocol_version: &'static str,
-    capabilities: Value,
-    server_info: &'a Implementation,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instructions: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DiscoverResult<'a> {
-    supported_versions: [&'static str; 1],
-    capabilities: Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instructions: Option<&'a str>,
-}
-
 /// `_meta` key of the server's name in a modern result.
 pub const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
 
@@ -68,29 +81,32 @@ pub const MODERN_VERSIONS: [&str; 1] = [ProtocolVersion::V2026_07_28.as_str()];
 impl ServerInfo {
     /// The result of `initialize` under the negotiated version.
     #[must_use]
-    pub fn initialize_result(&self, version: ProtocolVersion) -> impl Serialize {
-        InitializeResult {
-            protocol_version: version.as_str(),
-            capabilities: capabilities(),
-            server_info: &self.implementation,
-            instructions: self.instructions.as_deref(),
-        }
+    pub fn initialize_result(&self, version: ProtocolVersion, capabilities: &Value) -> Value {
+        let mut result = json!({
+            "protocolVersion": version.as_str(),
+            "capabilities": capabilities,
+            "serverInfo": self.implementation,
+        });
+        self.add_instructions(&mut result);
+        result
     }
 
     /// The result of `server/discover`, before the members every modern result has.
     #[must_use]
-    pub fn discover_result(&self) -> impl Serialize {
-        DiscoverResult {
-            supported_versions: MODERN_VERSIONS,
-            capabilities: capabilities(),
-            instructions: self.instructions.as_deref(),
+    pub fn discover_result(&self, capabilities: &Value) -> Value {
+        let mut result = json!({
+            "supportedVersions": MODERN_VERSIONS,
+            "capabilities": capabilities,
+        });
+        self.add_instructions(&mut result);
+        result
+    }
+
+    fn add_instructions(&self, result: &mut Value) {
+        if let Some(instructions) = &self.instructions {
+            result["instructions"] = json!(instructions);
         }
     }
-}
-
-/// What this server can do: tools, in a list that does not change while it runs.
-fn capabilities() -> Value {
-    json!({ "tools": {} })
 }
 
 /// How long, and with whom, a client may share a result (2026-07-28, caching).

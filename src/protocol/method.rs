@@ -2,41 +2,101 @@
 
 use std::fmt;
 
-/// A method, as the specifications name it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// `initialize`, opens a session; up to 2025-11-25.
-    Initialize,
-    /// `notifications/initialized`.
-    Initialized,
-    /// `notifications/cancelled`.
-    Cancelled,
-    /// `ping`; up to 2025-11-25.
-    Ping,
-    /// `server/discover`; from 2026-07-28.
-    ServerDiscover,
-    /// `tools/list`.
-    ToolsList,
-    /// `tools/call`.
-    ToolsCall,
-    /// Any other, at most [`METHOD_BYTES_SHOWN`] bytes of it.
-    Other(Box<str>),
+macro_rules! methods {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal;)+) => {
+        /// A method, as the specifications name it.
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        pub enum Method {
+            $($(#[$doc])* $variant,)+
+            /// Any other, at most [`METHOD_BYTES_SHOWN`] bytes of it.
+            Other(Box<str>),
+        }
+
+        impl Method {
+            /// A word for a metric's label: no client can make more of them.
+            #[must_use]
+            pub const fn label(&self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                    Self::Other(_) => "other",
+                }
+            }
+        }
+
+        impl From<&str> for Method {
+            fn from(name: &str) -> Self {
+                match name {
+                    $($name => Self::$variant,)+
+                    unknown => Self::Other(shortened(unknown).into()),
+                }
+            }
+        }
+    };
+}
+
+methods! {
+    /// Opens a session; up to 2025-11-25.
+    Initialize = "initialize";
+    /// The client has taken the answer to `initialize`.
+    Initialized = "notifications/initialized";
+    /// The client wants no answer to a request any more.
+    Cancelled = "notifications/cancelled";
+    /// Is anybody there? Up to 2025-11-25.
+    Ping = "ping";
+    /// What the server can do; from 2026-07-28.
+    ServerDiscover = "server/discover";
+    /// Which tools there are.
+    ToolsList = "tools/list";
+    /// Calls a tool.
+    ToolsCall = "tools/call";
+    /// Which resources there are.
+    ResourcesList = "resources/list";
+    /// Which families of resources there are.
+    ResourcesTemplatesList = "resources/templates/list";
+    /// Reads a resource.
+    ResourcesRead = "resources/read";
+    /// Wants to be told of a resource's changes; up to 2025-11-25.
+    ResourcesSubscribe = "resources/subscribe";
+    /// Wants that no more; up to 2025-11-25.
+    ResourcesUnsubscribe = "resources/unsubscribe";
+    /// Which prompts there are.
+    PromptsList = "prompts/list";
+    /// A prompt, filled in.
+    PromptsGet = "prompts/get";
+    /// Suggestions for an argument.
+    CompletionComplete = "completion/complete";
+    /// How much the server may log to the client; up to 2025-11-25.
+    LoggingSetLevel = "logging/setLevel";
+    /// Wants to be told of changes; from 2026-07-28.
+    SubscriptionsListen = "subscriptions/listen";
+
+    /// How far a call has come.
+    Progress = "notifications/progress";
+    /// A log message for the client.
+    LogMessage = "notifications/message";
+    /// The list of tools has changed.
+    ToolsListChanged = "notifications/tools/list_changed";
+    /// The list of prompts has changed.
+    PromptsListChanged = "notifications/prompts/list_changed";
+    /// The list of resources has changed.
+    ResourcesListChanged = "notifications/resources/list_changed";
+    /// A resource has changed.
+    ResourcesUpdated = "notifications/resources/updated";
+    /// What of `subscriptions/listen` is honoured; from 2026-07-28.
+    SubscriptionsAcknowledged = "notifications/subscriptions/acknowledged";
+
+    /// Asks the user; from 2025-06-18.
+    ElicitationCreate = "elicitation/create";
+    /// Asks the client's model.
+    SamplingCreateMessage = "sampling/createMessage";
+    /// Asks which folders the client works in.
+    RootsList = "roots/list";
 }
 
 /// How much of an unknown method's name is kept to be named in the refusal, in bytes.
 pub const METHOD_BYTES_SHOWN: usize = 64;
 
 impl Method {
-    const KNOWN: [Self; 7] = [
-        Self::ToolsCall,
-        Self::ToolsList,
-        Self::Initialize,
-        Self::Initialized,
-        Self::Ping,
-        Self::ServerDiscover,
-        Self::Cancelled,
-    ];
-
     /// As it is written on the wire.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -45,34 +105,14 @@ impl Method {
             known => known.label(),
         }
     }
-
-    /// A word for a metric's label: no client can make more of them.
-    #[must_use]
-    pub const fn label(&self) -> &'static str {
-        match self {
-            Self::Initialize => "initialize",
-            Self::Initialized => "notifications/initialized",
-            Self::Cancelled => "notifications/cancelled",
-            Self::Ping => "ping",
-            Self::ServerDiscover => "server/discover",
-            Self::ToolsList => "tools/list",
-            Self::ToolsCall => "tools/call",
-            Self::Other(_) => "other",
-        }
-    }
 }
 
-impl From<&str> for Method {
-    fn from(name: &str) -> Self {
-        if let Some(known) = Self::KNOWN.iter().find(|known| known.label() == name) {
-            return known.clone();
-        }
-        let mut end = name.len().min(METHOD_BYTES_SHOWN);
-        while !name.is_char_boundary(end) {
-            end -= 1;
-        }
-        Self::Other(name[..end].into())
+fn shortened(name: &str) -> &str {
+    let mut end = name.len().min(METHOD_BYTES_SHOWN);
+    while !name.is_char_boundary(end) {
+        end -= 1;
     }
+    &name[..end]
 }
 
 impl fmt::Display for Method {

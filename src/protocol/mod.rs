@@ -4,22 +4,28 @@
 //! it. Everything here can be tested and measured alone.
 
 pub mod codes;
+mod content;
+mod encode;
 mod jsonrpc;
 mod lifecycle;
+mod logging;
 mod method;
 mod modern;
 mod tools;
 mod version;
 
+pub use content::{Content, ResourceBody, ResourceContents};
+pub use encode::{encode_error, encode_notification, encode_request, encode_result};
 pub use jsonrpc::{
     ClientMessage, DEPTH_MAX, Notification, ParseError, REQUEST_ID_BYTES_MAX, Raw, Request,
-    RequestId, Response, RpcError, encode_error, encode_request, encode_result, read_params,
+    RequestId, Response, RpcError, read_params,
 };
 pub use lifecycle::{
-    CacheHint, Implementation, InitializeParams, MODERN_VERSIONS, SERVER_INFO_KEY, ServerInfo,
-    modern_result,
+    CacheHint, ClientCapabilities, Implementation, InitializeParams, MODERN_VERSIONS,
+    SERVER_INFO_KEY, ServerInfo, modern_result,
 };
+pub use logging::{LogLevel, LogLevelError};
 pub use method::{METHOD_BYTES_SHOWN, Method};
 pub use modern::{ModernMeta, Peek, unsupported_version};
-pub use tools::{CallToolParams, CallToolResult, Content, ToolAnnotations, ToolDescription};
+pub use tools::{CallToolParams, CallToolResult, ToolAnnotations, ToolDescription};
 pub use version::{ProtocolVersion, UnsupportedVersion};

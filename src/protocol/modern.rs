@@ -4,9 +4,12 @@
 //! it which era a request belongs to.
 
 use serde::{Deserialize, Deserializer, de::Error as _};
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
-use super::{ProtocolVersion, Raw, RpcError, codes, lifecycle::MODERN_VERSIONS};
+use super::{
+    ClientCapabilities, LogLevel, LogLevelError, ProtocolVersion, Raw, RpcError, codes,
+    lifecycle::MODERN_VERSIONS,
+};
 
 /// The members of params that decide where a request goes, whatever its method.
 #[derive(Debug, Default, Deserialize)]
@@ -27,6 +30,8 @@ struct Meta {
     protocol_version: Option<Value>,
     #[serde(default, rename = "io.modelcontextprotocol/clientCapabilities")]
     client_capabilities: Option<Value>,
+    #[serde(default, rename = "io.modelcontextprotocol/logLevel")]
+    log_level: Option<Value>,
 }
 
 /// A request's own version and capabilities, checked.
@@ -35,7 +40,9 @@ pub struct ModernMeta {
     /// What the request speaks.
     pub version: ProtocolVersion,
     /// What its client can do.
-    pub client_capabilities: Map<String, Value>,
+    pub client_capabilities: ClientCapabilities,
+    /// From which severity on it wants log messages; without one, none.
+    pub log_level: Option<LogLevel>,
 }
 
 /// A struct alone would be read from an array too, member by member.
@@ -96,10 +103,18 @@ impl Peek {
             Ok(version) if version.is_modern() => version,
             _ => return Err(unsupported_version(&version)),
         };
+        let log_level = match meta.log_level {
+            None => None,
+            Some(Value::String(word)) => Some(word.parse().map_err(|error: LogLevelError| {
+                RpcError::new(codes::INVALID_PARAMS, error.to_string())
+            })?),
+            Some(_) => return Err(missing("logLevel")),
+        };
         match meta.client_capabilities {
-            Some(Value::Object(client_capabilities)) => Ok(ModernMeta {
+            Some(Value::Object(declared)) => Ok(ModernMeta {
                 version,
-                client_capabilities,
+                client_capabilities: ClientCapabilities::new(declared),
+                log_level,
             }),
             _ => Err(missing("clientCapabilities")),
         }

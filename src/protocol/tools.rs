@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::ProtocolVersion;
+use super::{Content, ProtocolVersion};
 
 /// Params of `tools/call`.
 #[derive(Debug, Deserialize)]
@@ -67,17 +67,6 @@ pub struct CallToolResult {
     pub is_error: bool,
 }
 
-/// A piece of a result.
-#[derive(Debug, Clone, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Content {
-    /// Plain text.
-    Text {
-        /// The text.
-        text: String,
-    },
-}
-
 impl ToolDescription {
     /// What a client of `version` is shown.
     #[must_use]
@@ -99,7 +88,17 @@ impl CallToolResult {
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self {
-            content: vec![Content::Text { text: text.into() }],
+            content: vec![Content::text(text)],
+            structured_content: None,
+            is_error: false,
+        }
+    }
+
+    /// These pieces, in order.
+    #[must_use]
+    pub const fn content(content: Vec<Content>) -> Self {
+        Self {
+            content,
             structured_content: None,
             is_error: false,
         }
@@ -136,6 +135,8 @@ impl CallToolResult {
         if version < ProtocolVersion::V2025_06_18 {
             self.structured_content = None;
         }
+        let content = self.content.into_iter();
+        self.content = content.map(|piece| piece.for_version(version)).collect();
         self
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::{
     auth::{Identity, Method as VerifiedBy},
-    handler::{self, NoArguments, Tool, ToolError, whoami},
+    handler::{self, CallContext, Catalog, Elicited, NoArguments, Tool, ToolError, whoami},
     outlet::{self as queue, Frames, outlet},
     protocol::{Implementation, ServerInfo},
     scope::Scopes,
@@ -34,7 +34,7 @@ fn house(config: Config) -> House {
         "slow",
         "Runs until it is cancelled",
         |context, _: NoArguments| async move {
-            let context: handler::CallContext = context;
+            let context: CallContext = context;
             context.cancelled().await;
             Err::<String, _>(ToolError::failed("cancelled"))
         },
@@ -49,18 +49,42 @@ fn house(config: Config) -> House {
     };
     let metrics = Metrics::new();
     let clock = Clock::manual(NOW);
+    let mut catalog = Catalog::default();
+    for tool in [whoami(), slow, curious()] {
+        catalog.add_tool(tool);
+    }
     let handler = Handler::new(
         handler::Config::default(),
         info,
-        [whoami(), slow],
+        catalog,
         metrics.clone(),
-    );
+        clock.clone(),
+    )
+    .unwrap();
     let router = RouterHandle::start(config, handler, metrics.clone(), clock.clone());
     House {
         router,
         metrics,
         clock,
     }
+}
+
+/// Asks its client something, and says meanwhile how far it is.
+fn curious() -> Tool {
+    Tool::new(
+        "curious",
+        "Asks",
+        |call: CallContext, _: NoArguments| async move {
+            call.progress(1.0, None, None);
+            match call
+                .elicit_with("colour", "Which colour?", json!({ "type": "object" }))
+                .await?
+            {
+                Elicited::Accepted(content) => Ok(content["colour"].to_string()),
+                other => Ok(format!("{other:?}")),
+            }
+        },
+    )
 }
 
 fn principal(subject: &str) -> Principal {
@@ -106,7 +130,9 @@ impl House {
 
     async fn running(&self, who: &str) -> SessionRef {
         let session = self.router.open(principal(who), None).await.unwrap();
-        let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {} });
+        let hello = json!({
+            "protocolVersion": "2025-11-25", "capabilities": { "elicitation": {} }
+        });
         let answer = self
             .ask(&session, who, request(0, "initialize", hello))
             .await;
@@ -424,4 +450,40 @@ async fn draining_lets_calls_finish_and_takes_no_new_session() {
         .unwrap();
     drained.await.unwrap();
     assert_eq!(frames.next().await, None);
+}
+
+#[actix::test]
+async fn a_question_goes_out_on_the_calls_stream_and_its_answer_comes_back() {
+    let house = house(Config::default());
+    let session = house.running("alice").await;
+    let (outlet, mut frames) = outlet(queue::Config::default());
+    let params = json!({ "name": "curious", "_meta": { "progressToken": "p" } });
+    let call = request(1, "tools/call", params);
+    house
+        .router
+        .dispatch(&session, principal("alice"), call, Some(outlet))
+        .await
+        .unwrap();
+
+    let progress = next(&mut frames).await;
+    assert_eq!(
+        progress["params"],
+        json!({ "progressToken": "p", "progress": 1.0 })
+    );
+    let question = next(&mut frames).await;
+    assert_eq!(question["method"], "elicitation/create");
+    let answer = json!({
+        "jsonrpc": "2.0", "id": question["id"],
+        "result": { "action": "accept", "content": { "colour": "red" } }
+    });
+    house
+        .router
+        .dispatch(&session, principal("alice"), message(&answer), None)
+        .await
+        .unwrap();
+
+    assert_eq!(
+        next(&mut frames).await["result"]["content"][0]["text"],
+        "\"red\""
+    );
 }

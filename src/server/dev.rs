@@ -11,7 +11,7 @@ use super::{Running, Server, ServerError};
 use crate::{
     auth::Verification,
     config::{Config, IssuerSection},
-    handler::Tool,
+    handler::{Prompt, Resource, ResourceTemplate, Tool},
     idp::{self, Idp, ResourceServer, User},
     metadata::Issuer,
     shutdown::Signals,
@@ -73,6 +73,27 @@ impl DevServer {
     #[must_use]
     pub fn tool(mut self, tool: Tool) -> Self {
         self.server = self.server.tool(tool);
+        self
+    }
+
+    /// Adds a resource.
+    #[must_use]
+    pub fn resource(mut self, resource: Resource) -> Self {
+        self.server = self.server.resource(resource);
+        self
+    }
+
+    /// Adds a family of resources.
+    #[must_use]
+    pub fn resource_template(mut self, template: ResourceTemplate) -> Self {
+        self.server = self.server.resource_template(template);
+        self
+    }
+
+    /// Adds a prompt.
+    #[must_use]
+    pub fn prompt(mut self, prompt: Prompt) -> Self {
+        self.server = self.server.prompt(prompt);
         self
     }
 

@@ -20,7 +20,7 @@ use crate::{
     auth::Verifier,
     config::{self, Config},
     fetch::Fetcher,
-    handler::{Handler, Tool, whoami},
+    handler::{Catalog, Handler, Prompt, Resource, ResourceTemplate, Tool, whoami},
     metadata::{Issuer, ProtectedResources, ResourceConfig},
     protocol::{Implementation, ServerInfo},
     router::RouterHandle,
@@ -39,7 +39,7 @@ use verifier_metrics::VerifierMetrics;
 #[derive(Debug)]
 pub struct Server {
     config: Config,
-    tools: Vec<Tool>,
+    catalog: Catalog,
     info: ServerInfo,
     clock: Clock,
 }
@@ -77,13 +77,15 @@ impl Server {
             title: Some("Usher".to_owned()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
+        let mut catalog = Catalog::default();
+        catalog.add_tool(whoami());
         let info = ServerInfo {
             implementation,
             instructions: None,
         };
         Self {
             config,
-            tools: vec![whoami()],
+            catalog,
             info,
             clock: Clock::system(),
         }
@@ -92,7 +94,28 @@ impl Server {
     /// Adds a tool.
     #[must_use]
     pub fn tool(mut self, tool: Tool) -> Self {
-        self.tools.push(tool);
+        self.catalog.add_tool(tool);
+        self
+    }
+
+    /// Adds a resource.
+    #[must_use]
+    pub fn resource(mut self, resource: Resource) -> Self {
+        self.catalog.add_resource(resource);
+        self
+    }
+
+    /// Adds a family of resources.
+    #[must_use]
+    pub fn resource_template(mut self, template: ResourceTemplate) -> Self {
+        self.catalog.add_template(template);
+        self
+    }
+
+    /// Adds a prompt.
+    #[must_use]
+    pub fn prompt(mut self, prompt: Prompt) -> Self {
+        self.catalog.add_prompt(prompt);
         self
     }
 
@@ -170,7 +193,7 @@ impl BoundServer {
         } = self;
         let Server {
             config,
-            tools,
+            catalog,
             info,
             clock,
         } = server;
@@ -185,7 +208,14 @@ impl BoundServer {
         let configured = config.resource.audiences.iter().cloned();
         // One set for every endpoint: a client of /sse posts to /messages with the token for /sse.
         let audiences = verifier.audiences(resources.audiences().into_iter().chain(configured));
-        let handler = Handler::new(config.handler, info, tools, metrics.clone());
+        let handler = Handler::new(
+            config.handler,
+            info,
+            catalog,
+            metrics.clone(),
+            clock.clone(),
+        )
+        .map_err(ServerError::Sealing)?;
         let mut router_config = config.router;
         router_config.session.token_leeway = config.issuer.leeway;
         let router = RouterHandle::start(router_config, handler.clone(), metrics.clone(), clock);

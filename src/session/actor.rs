@@ -8,8 +8,7 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler as Handles, Message,
-    WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler as Handles, WrapFuture,
 };
 use bytes::Bytes;
 use serde::Deserialize;
@@ -18,51 +17,20 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     Config, SessionError, SessionId,
     farewell::Farewell,
+    messages::{Close, Deliver, Drain, OpenStream, Probe},
     phase::{Admitted, Phase},
     vital::Vital,
 };
 use crate::{
     auth::Principal,
-    handler::{CallContext, Handler},
+    handler::{CallContext, Client, Handler, LogThreshold, Questions},
     outlet::{CloseReason, Frame, Outlet},
     protocol::{
-        ClientMessage, InitializeParams, Method, Notification, ProtocolVersion, Raw, Request,
-        RequestId, RpcError, codes, encode_error, encode_request, encode_result, read_params,
+        ClientCapabilities, ClientMessage, InitializeParams, LogLevel, Method, Notification,
+        ProtocolVersion, Raw, Request, RequestId, RpcError, codes, encode_error, encode_request,
+        encode_result, read_params,
     },
 };
-
-// === Messages ===
-
-/// A message from the client. Answered once taken in; its result follows on an outlet.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<(), SessionError>")]
-pub(super) struct Deliver {
-    /// The caller of this very message: the session's owner, with a token that may be fresher.
-    pub(super) principal: Principal,
-    pub(super) message: ClientMessage,
-    /// Where the answer goes; without one, to the session's own stream.
-    pub(super) outlet: Option<Outlet>,
-}
-
-/// The client opens the stream for what the server says unasked (Streamable HTTP, GET).
-#[derive(Debug, Message)]
-#[rtype(result = "Result<(), SessionError>")]
-pub(super) struct OpenStream(pub(super) Outlet);
-
-/// Asks the client whether it is still there.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct Probe;
-
-/// Ends the session at once; calls in flight are cancelled. Answered whether it was this that ended it.
-#[derive(Debug, Message)]
-#[rtype(result = "bool")]
-pub(super) struct Close(pub(super) CloseReason);
-
-/// Ends the session as soon as no call is in flight; no further request is taken.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct Drain;
 
 // === State ===
 
@@ -77,6 +45,10 @@ pub(super) struct Session {
     pub(super) ends_with_stream: bool,
     pub(super) stream: Option<Outlet>,
     pub(super) phase: Phase,
+    /// What the client can do for us; known from `initialize` on.
+    pub(super) capabilities: ClientCapabilities,
+    pub(super) log_threshold: LogThreshold,
+    pub(super) questions: Questions,
     pub(super) calls: HashMap<RequestId, CancellationToken>,
     pub(super) draining: bool,
     pub(super) probes: i64,
@@ -128,8 +100,10 @@ impl Handles<Deliver> for Session {
                 self.take_notification(&notification);
                 Ok(())
             }
-            // Until the server asks for more than `ping`, to have been heard is all an answer says.
-            ClientMessage::Response(_) => Ok(()),
+            ClientMessage::Response(response) => {
+                self.questions.answer(&response.id, response.outcome);
+                Ok(())
+            }
         }
     }
 }
@@ -161,9 +135,12 @@ impl Handles<Probe> for Session {
     fn handle(&mut self, _: Probe, _: &mut Self::Context) {
         let Some(stream) = &self.stream else { return };
         self.probes += 1;
-        let ping = encode_request(&RequestId::Integer(self.probes), &Method::Ping);
-        // A stream that has ended is noticed by its watcher.
-        let _ended = stream.send(Frame::Message(ping));
+        // A text, so that it is never taken for the id of a question.
+        let id = RequestId::String(format!("ping-{}", self.probes).into());
+        if let Ok(ping) = encode_request(&id, &Method::Ping, None) {
+            // A stream that has ended is noticed by its watcher.
+            let _ended = stream.send(Frame::Message(ping));
+        }
     }
 }
 
@@ -202,6 +179,9 @@ impl Session {
             return Err(SessionError::Stopping);
         }
         let answer = match self.phase.admit(&request.method) {
+            Ok(Admitted::Call(_)) if request.method == Method::LoggingSetLevel => {
+                self.set_log_level(&request)
+            }
             Ok(Admitted::Call(version)) => {
                 return self.start_call(request, principal, version, outlet, context);
             }
@@ -221,7 +201,22 @@ impl Session {
         let version = ProtocolVersion::negotiate(&params.protocol_version);
         self.phase = Phase::Negotiated(version);
         tracing::debug!(session.id = %self.id.short(), %version, "session initialized");
-        encode_result(id, self.handler.info().initialize_result(version))
+        self.capabilities = params.capabilities;
+        encode_result(id, self.handler.initialize_result(version))
+    }
+
+    fn set_log_level(&mut self, request: &Request) -> Bytes {
+        let level = read_params::<SetLevelParams>(request.params.as_ref()).and_then(|params| {
+            let level: Result<LogLevel, _> = params.level.parse();
+            level.map_err(|error| RpcError::new(codes::INVALID_PARAMS, error.to_string()))
+        });
+        match level {
+            Ok(level) => {
+                self.log_threshold.set(level);
+                encode_result(&request.id, serde_json::json!({}))
+            }
+            Err(error) => encode_error(Some(&request.id), &error),
+        }
     }
 
     fn start_call(
@@ -244,7 +239,13 @@ impl Session {
         self.calls.insert(request.id.clone(), cancelled.clone());
         self.vital.set_calls(self.calls.len());
 
-        let call_context = CallContext::new(principal, version, cancelled.clone());
+        let client = Client::in_session(
+            self.capabilities.clone(),
+            outlet.clone(),
+            self.log_threshold.clone(),
+            self.questions.clone(),
+        );
+        let call_context = CallContext::new(principal, version, cancelled.clone(), client);
         let call = run_call(
             self.handler.clone(),
             call_context,
@@ -353,6 +354,11 @@ async fn run_call(
 /// An answer nobody waits for any more is thrown away: the client has left, or reads too slowly.
 fn answer_on(outlet: &Outlet, answer: Bytes) {
     let _nobody_waits = outlet.send(Frame::Answer(answer));
+}
+
+#[derive(Deserialize)]
+struct SetLevelParams {
+    level: String,
 }
 
 #[derive(Deserialize)]

@@ -4,9 +4,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::Principal,
-    handler::{CallContext, Handler},
+    handler::{CallContext, Client, Handler},
     outlet::{Frame, Outlet},
-    protocol::{ProtocolVersion, Request, encode_error, encode_result},
+    protocol::{ModernMeta, Request, encode_error, encode_result},
 };
 
 /// Answers one request on `outlet`. When the client goes away the call ends with it: from 2026-07-28
@@ -14,12 +14,13 @@ use crate::{
 pub async fn exchange(
     handler: Handler,
     principal: Principal,
-    version: ProtocolVersion,
+    meta: ModernMeta,
     request: Request,
     outlet: Outlet,
 ) {
     let cancelled = CancellationToken::new();
-    let context = CallContext::new(principal, version, cancelled.clone());
+    let client = Client::of_request(meta.client_capabilities, outlet.clone(), meta.log_level);
+    let context = CallContext::new(principal, meta.version, cancelled.clone(), client);
     let answer = tokio::select! {
         result = handler.handle(context, &request.method, request.params.as_ref()) => match result {
             Ok(result) => encode_result(&request.id, result),

@@ -8,6 +8,7 @@ mod error;
 mod exchange;
 mod farewell;
 mod id;
+mod messages;
 mod phase;
 mod reference;
 mod vital;

@@ -12,7 +12,8 @@ use actix::{
 
 use super::{
     Config, Farewell, SessionError, SessionId, Verdict,
-    actor::{Close, Deliver, Drain, OpenStream, Probe, Session},
+    actor::Session,
+    messages::{Close, Deliver, Drain, OpenStream, Probe},
     phase::Phase,
     vital::Vital,
 };
@@ -20,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{Owner, Principal},
-    handler::Handler,
+    handler::{Handler, LogThreshold, Questions},
     outlet::{CloseReason, Outlet},
-    protocol::ClientMessage,
+    protocol::{ClientCapabilities, ClientMessage, LogLevel},
     telemetry::Transport,
     time::Timestamp,
 };
@@ -103,6 +104,10 @@ impl SessionRef {
             ends_with_stream: stream.is_some(),
             stream,
             phase: Phase::Opened,
+            capabilities: ClientCapabilities::default(),
+            // Until the client says otherwise (2025-11-25, logging: the server MAY decide).
+            log_threshold: LogThreshold::from_level(LogLevel::Info),
+            questions: Questions::default(),
             calls: HashMap::new(),
             draining: false,
             probes: 0,

@@ -58,6 +58,8 @@ pub enum CallOutcome {
     Panic,
     /// The tool took too long.
     Deadline,
+    /// The client has to be asked first; the call will come again.
+    InputRequired,
 }
 
 /// A bound that was reached.
@@ -136,6 +138,7 @@ impl CallOutcome {
             Self::Error => "error",
             Self::Panic => "panic",
             Self::Deadline => "deadline",
+            Self::InputRequired => "input_required",
         }
     }
 }

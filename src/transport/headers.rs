@@ -94,25 +94,32 @@ pub(super) fn compare_modern(
     peek: &Peek,
 ) -> Result<(), RpcError> {
     let mismatch = |text: String| RpcError::new(codes::HEADER_MISMATCH, text);
-    let require = |name: &str, body: &str| match single(headers, name).map(decode) {
-        None => Err(mismatch(format!(
-            "the header {name} is missing or there twice"
-        ))),
-        Some(None) => Err(mismatch(format!("the header {name} is not decodable"))),
-        Some(Some(header)) if header == body => Ok(()),
-        Some(Some(_)) => Err(mismatch(format!("the header {name} and the body differ"))),
+    let require = |name: &str| {
+        let missing = || mismatch(format!("the header {name} is missing or there twice"));
+        single(headers, name).ok_or_else(missing)
+    };
+    let compare = |name: &str, header: &str, body: &str| {
+        if header == body {
+            return Ok(());
+        }
+        Err(mismatch(format!("the header {name} and the body differ")))
     };
     if let Some(version) = peek.version_text() {
-        require(PROTOCOL_VERSION, version)?;
+        compare(PROTOCOL_VERSION, require(PROTOCOL_VERSION)?, version)?;
     }
-    require(METHOD, method.as_str())?;
-    let named = match method.as_str() {
-        "tools/call" | "prompts/get" => peek.name.as_ref(),
-        "resources/read" => peek.uri.as_ref(),
+    // Only names may be encoded: who reads an encoded method in the header alone would not know it.
+    compare(METHOD, require(METHOD)?, method.as_str())?;
+    let named = match method {
+        Method::ToolsCall | Method::PromptsGet => peek.name.as_ref(),
+        Method::ResourcesRead => peek.uri.as_ref(),
         _ => None,
     };
     match named {
-        Some(Value::String(named)) => require(NAME, named),
+        Some(Value::String(named)) => {
+            let header = decode(require(NAME)?)
+                .ok_or_else(|| mismatch(format!("the header {NAME} is not decodable")))?;
+            compare(NAME, &header, named)
+        }
         _ => Ok(()),
     }
 }
@@ -208,5 +215,25 @@ mod tests {
             let error = compare_modern(&with_name(name), &Method::ToolsCall, &peek).unwrap_err();
             assert_eq!(error.code, codes::HEADER_MISMATCH, "{name}");
         }
+    }
+
+    #[test]
+    fn only_names_are_decoded() {
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{
+            "io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+        let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body)) else {
+            panic!("no request");
+        };
+        let peek = Peek::at(request.params.as_ref()).unwrap();
+        let compared = |version, method| {
+            let sent = headers(&[("mcp-protocol-version", version), ("mcp-method", method)]);
+            compare_modern(&sent, &Method::ToolsList, &peek).map_err(|error| error.code)
+        };
+
+        assert_eq!(compared("2026-07-28", "tools/list"), Ok(()));
+        let encoded_method = compared("2026-07-28", "=?base64?dG9vbHMvbGlzdA==?=");
+        assert_eq!(encoded_method, Err(codes::HEADER_MISMATCH));
+        let encoded_version = compared("=?base64?MjAyNi0wNy0yOA==?=", "tools/list");
+        assert_eq!(encoded_version, Err(codes::HEADER_MISMATCH));
     }
 }

@@ -33,7 +33,7 @@ use crate::{
     handler::Handler,
     metadata::ProtectedResources,
     outlet,
-    protocol::{Peek, Request},
+    protocol::{Method, Peek, Request},
     router::RouterHandle,
     scope::Scopes,
     telemetry::{Health, Metrics},
@@ -162,7 +162,11 @@ impl Door {
         peek: &Peek,
         endpoint: Endpoint,
     ) -> Result<(), Refusal> {
-        let name = peek.name.as_ref().and_then(serde_json::Value::as_str);
+        let named = match request.method {
+            Method::ResourcesRead => peek.uri.as_ref(),
+            _ => peek.name.as_ref(),
+        };
+        let name = named.and_then(serde_json::Value::as_str);
         let needed = self.handler.needed_scopes(&request.method, name);
         if principal.scopes().covers(&needed) {
             return Ok(());

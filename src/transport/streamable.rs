@@ -122,13 +122,7 @@ async fn answer_modern(
     }
 
     let (outlet, frames) = outlet(door.stream);
-    let call = exchange(
-        door.handler.clone(),
-        principal,
-        meta.version,
-        request,
-        outlet,
-    );
+    let call = exchange(door.handler.clone(), principal, meta, request, outlet);
     actix_web::rt::spawn(call);
     Ok(reply(door, frames, None).await)
 }

@@ -41,9 +41,8 @@ export async function redeem(metadata, { clientId, redirectUri, code, verifier, 
 }
 
 /** The whole way by hand: authorize, sign in, consent, redeem. Without `resource` the token is opaque. */
-export async function obtainTokens({ issuer, clientId, person, scope, resource }) {
+export async function obtainTokens({ issuer, clientId, person, scope, resource, redirectUri = someRedirectUri() }) {
   const metadata = await discover(issuer);
-  const redirectUri = someRedirectUri();
   const request = authorizationRequest(metadata, { clientId, redirectUri, scope, resource });
   const { callback } = await signIn({ url: request.url, callback: redirectUri, ...person });
   const answer = new URL(callback).searchParams;

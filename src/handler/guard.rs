@@ -1,0 +1,54 @@
+//! Around somebody else's code: a deadline, and a panic that ends the one call only.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use super::{Handler, ToolError};
+use crate::{
+    protocol::{ProtocolVersion, RpcError, codes},
+    telemetry::CallOutcome,
+};
+
+impl Handler {
+    /// Runs a tool's, prompt's or resource's function, and counts how it ended under `name`.
+    pub(super) async fn guarded<T>(
+        &self,
+        name: &str,
+        version: ProtocolVersion,
+        run: impl Future<Output = Result<T, ToolError>>,
+    ) -> Result<T, ToolError> {
+        let started = Instant::now();
+        let deadline = self.0.config.call_deadline;
+        // The panic is contained here: the tool's own state may be broken, ours was never lent to it.
+        let run = AssertUnwindSafe(run).catch_unwind();
+        let (outcome, result) = match tokio::time::timeout(deadline.get(), run).await {
+            Ok(Ok(Ok(value))) => (CallOutcome::Ok, Ok(value)),
+            Ok(Ok(Err(error @ ToolError::InputRequired(_)))) => {
+                (CallOutcome::InputRequired, Err(error))
+            }
+            Ok(Ok(Err(error))) => (CallOutcome::Error, Err(error)),
+            Ok(Err(_panic)) => {
+                tracing::error!(name, "a handler panicked");
+                self.0.metrics.panicked();
+                (
+                    CallOutcome::Panic,
+                    Err(ToolError::failed("the tool failed")),
+                )
+            }
+            Err(_elapsed) => {
+                tracing::warn!(name, %deadline, "a handler took too long");
+                let code = if version.is_modern() {
+                    codes::INTERNAL_ERROR
+                } else {
+                    codes::REQUEST_TIMEOUT
+                };
+                let text = format!("no answer within {deadline}");
+                (CallOutcome::Deadline, Err(RpcError::new(code, text).into()))
+            }
+        };
+        self.0.metrics.call_ended(name, outcome, started.elapsed());
+        result
+    }
+}

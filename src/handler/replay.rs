@@ -1,0 +1,219 @@
+//! Asking without a way back (2026-07-28): a call that needs input ends with `input_required`, and is
+//! run again from its beginning when the client comes back with the answers.
+//!
+//! A tool awaits the user's answer as it does in a session. Here the first run ends at that await:
+//! what it wants is recorded, and the answers so far are sealed into `requestState`, which the client
+//! carries. The next run finds them and goes on past. So a tool must ask for the same things, under
+//! the same keys, when it is run with the same arguments; what it does before its last question may
+//! be done more than once.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    digest::{SHA256, digest},
+    rand,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    auth::Owner,
+    protocol::{Method, RpcError, codes},
+    time::{Clock, Timestamp},
+    units::HumanDuration,
+};
+
+/// The keys that seal `requestState`. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Sealer(std::sync::Arc<Inner>);
+
+struct Inner {
+    key: RandomizedNonceKey,
+    clock: Clock,
+    lifetime: HumanDuration,
+}
+
+/// What one run knows and wants.
+#[derive(Default)]
+pub(super) struct Replay {
+    answers: Map<String, Value>,
+    wanted: Mutex<Map<String, Value>>,
+}
+
+/// What is sealed: answers given, and until when they count.
+#[derive(Serialize, Deserialize)]
+struct State {
+    answers: Map<String, Value>,
+    ends: u64,
+}
+
+/// Params of a request that may be a retry (2026-07-28, multi round-trip requests).
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RetryParams {
+    #[serde(default)]
+    input_responses: Map<String, Value>,
+    #[serde(default)]
+    request_state: Option<String>,
+}
+
+/// What a state is bound to: another caller, method, tool or arguments can't use it.
+#[derive(Debug, Clone)]
+pub(super) struct Binding([u8; 32]);
+
+impl Binding {
+    /// Of a request's own words; `params` without what only a retry carries.
+    pub(super) fn of(owner: &Owner, method: &Method, params: &Value) -> Self {
+        let mut bound = params.clone();
+        if let Value::Object(members) = &mut bound {
+            members.retain(|name, _| matches!(name.as_str(), "name" | "arguments" | "uri"));
+            // An absent object and an empty one ask for the same.
+            members.retain(|_, value| value.as_object().is_none_or(|inner| !inner.is_empty()));
+        }
+        let text = json!([owner.to_hex(), method.as_str(), bound]).to_string();
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+        Self(bytes)
+    }
+}
+
+impl Sealer {
+    /// A sealer with a fresh key: states of another process, or of before a restart, are refused.
+    ///
+    /// # Errors
+    /// Where the system has no randomness.
+    pub(super) fn new(clock: Clock, lifetime: HumanDuration) -> Result<Self, NoKey> {
+        let mut secret = [0; 32];
+        rand::fill(&mut secret).map_err(|_unspecified| NoKey(()))?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &secret).map_err(|_invalid| NoKey(()))?;
+        Ok(Self(std::sync::Arc::new(Inner {
+            key,
+            clock,
+            lifetime,
+        })))
+    }
+
+    /// What a request brings along: nothing at first, the answers on a retry.
+    ///
+    /// # Errors
+    /// [`codes::INVALID_PARAMS`] for a state that was changed, is somebody else's, belongs to another
+    /// request, or is too old. Which of these is not said.
+    pub(super) fn replay(&self, binding: &Binding, params: &Value) -> Result<Replay, RpcError> {
+        let retry: RetryParams = serde_json::from_value(params.clone()).map_err(|error| {
+            RpcError::new(codes::INVALID_PARAMS, format!("invalid params: {error}"))
+        })?;
+        let mut answers = match retry.request_state {
+            Some(sealed) => self.open(binding, &sealed)?.answers,
+            None => Map::new(),
+        };
+        answers.extend(retry.input_responses);
+        Ok(Replay {
+            answers,
+            wanted: Mutex::default(),
+        })
+    }
+
+    fn open(&self, binding: &Binding, sealed: &str) -> Result<State, RpcError> {
+        let refused = || {
+            RpcError::new(
+                codes::INVALID_PARAMS,
+                "requestState is not one of this request",
+            )
+        };
+        let mut bytes = URL_SAFE_NO_PAD
+            .decode(sealed)
+            .map_err(|_not_base64| refused())?;
+        if bytes.len() < NONCE_LEN {
+            return Err(refused());
+        }
+        let mut body = bytes.split_off(NONCE_LEN);
+        let nonce = Nonce::try_assume_unique_for_key(&bytes).map_err(|_length| refused())?;
+        let opened = self
+            .0
+            .key
+            .open_in_place(nonce, Aad::from(binding.0), &mut body)
+            .map_err(|_forged| refused())?;
+        let state: State = serde_json::from_slice(opened).map_err(|_other_form| refused())?;
+        if Timestamp::from_unix_seconds(state.ends) < self.0.clock.now() {
+            return Err(refused());
+        }
+        Ok(state)
+    }
+
+    /// The `input_required` result of a run that wanted something.
+    ///
+    /// # Errors
+    /// [`RpcError::internal`] where sealing fails.
+    pub(super) fn input_required(
+        &self,
+        binding: &Binding,
+        replay: &Replay,
+    ) -> Result<Value, RpcError> {
+        let ends = self
+            .0
+            .clock
+            .now()
+            .plus(self.0.lifetime.get())
+            .as_unix_seconds();
+        let state = State {
+            answers: replay.answers.clone(),
+            ends,
+        };
+        let internal = |_cause| RpcError::internal();
+        let mut body = serde_json::to_vec(&state).map_err(|_no_json| RpcError::internal())?;
+        let nonce = self
+            .0
+            .key
+            .seal_in_place_append_tag(Aad::from(binding.0), &mut body)
+            .map_err(internal)?;
+        let mut sealed = nonce.as_ref().to_vec();
+        sealed.extend_from_slice(&body);
+        Ok(json!({
+            "resultType": "input_required",
+            "inputRequests": *replay.lock(),
+            "requestState": URL_SAFE_NO_PAD.encode(sealed),
+        }))
+    }
+}
+
+impl Replay {
+    /// The answer under `key`, if the client has brought it.
+    pub(super) fn answer(&self, key: &str) -> Option<&Value> {
+        self.answers.get(key)
+    }
+
+    /// Records what is wanted under `key`.
+    pub(super) fn want(&self, key: &str, request: Value) {
+        self.lock().insert(key.to_owned(), request);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Map<String, Value>> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The system had no randomness for a sealing key.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("no randomness to be had for a sealing key")]
+pub struct NoKey(());
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Sealer(…)")
+    }
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Replay")
+            .field("answers", &self.answers.len())
+            .field("wanted", &self.lock().len())
+            .finish()
+    }
+}

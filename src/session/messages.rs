@@ -1,0 +1,43 @@
+//! What a session is told and asked: the messages of its actor.
+//!
+//! Sent by [`SessionRef`](super::SessionRef), handled in `actor`.
+
+use actix::Message;
+
+use super::SessionError;
+use crate::{
+    auth::Principal,
+    outlet::{CloseReason, Outlet},
+    protocol::ClientMessage,
+};
+
+/// A message from the client. Answered once taken in; its result follows on an outlet.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), SessionError>")]
+pub(super) struct Deliver {
+    /// The caller of this very message: the session's owner, with a token that may be fresher.
+    pub(super) principal: Principal,
+    pub(super) message: ClientMessage,
+    /// Where the answer goes; without one, to the session's own stream.
+    pub(super) outlet: Option<Outlet>,
+}
+
+/// The client opens the stream for what the server says unasked (Streamable HTTP, GET).
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), SessionError>")]
+pub(super) struct OpenStream(pub(super) Outlet);
+
+/// Asks the client whether it is still there.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Probe;
+
+/// Ends the session at once; calls in flight are cancelled. Answered whether it was this that ended it.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub(super) struct Close(pub(super) CloseReason);
+
+/// Ends the session as soon as no call is in flight; no further request is taken.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Drain;

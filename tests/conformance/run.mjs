@@ -1,0 +1,156 @@
+// Runs the conformance suite: `run.mjs [--only PATTERN]... [--list]`. See `run`.
+
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { knock, usherDev } from '../outside/cases/usher.mjs';
+import { NODE, endAll } from '../outside/kit.mjs';
+import { discover, obtainTokens, register } from '../outside/plain_agent.mjs';
+import { signIn } from '../outside/sign_in.mjs';
+import { tokenProxy } from './proxy.mjs';
+import { CLIENT_EXTENSIONS, EXTENSIONS, PROVIDER, USHER_AGENT, USHER_DEV } from './scenarios.mjs';
+import { listSuite, runSuite, startSuite } from './suite.mjs';
+
+const { values } = parseArgs({ options: { only: { type: 'string', multiple: true, default: [] }, list: { type: 'boolean', default: false } } });
+const wanted = (name) => values.only.length === 0 || values.only.some((pattern) => name.includes(pattern));
+
+const AGENT = `${NODE} ${join(import.meta.dirname, 'agent.mjs')}`;
+const CALLBACK_HOST = '127.0.0.1';
+// The suite leaves its sessions open, and all of them are one caller's.
+const SESSIONS_OF_SUITE = ['--set', 'session.per_principal_max=10000'];
+
+let [passed, failed, notYet] = [0, 0, 0];
+
+function ok(name, counts = '') {
+  passed += 1;
+  console.log(`ok ${name}${counts}`);
+}
+
+function fail(name, counts, why) {
+  failed += 1;
+  console.log(`FAIL ${name}${counts}`);
+  why.forEach((line) => console.log(`    ${line}`));
+}
+
+function later(name, reason, checks) {
+  notYet += 1;
+  const now = checks?.length ? ` (now ${good(checks).length}/${bad(checks).length})` : '';
+  console.log(`not yet ${name}: ${reason}${now}`);
+}
+
+const good = (checks) => checks.filter(({ status }) => status === 'SUCCESS');
+const bad = (checks) => checks.filter(({ status }) => !['SUCCESS', 'INFO'].includes(status));
+
+/** Judges one scenario by its checks; those in `except` are not yet served. */
+function judge(name, checks, except) {
+  const failures = bad(checks ?? []).filter(({ id, status }) => !(id in except) && !(`${status} ${id}` in except));
+  const counts = ` (${good(checks ?? []).length}/${failures.length})`;
+  if (!checks) fail(name, '', ['the suite did not run it']);
+  else if (failures.length === 0 && good(checks).length > 0) ok(name, counts);
+  else fail(name, counts, failures.map(describe));
+  for (const [key, reason] of Object.entries(except)) {
+    const these = (checks ?? []).filter(({ id }) => key.endsWith(id));
+    if (these.length > 0 && bad(these).length === 0) fail(`${name}: ${key}`, '', ['passes now: take it out of scenarios.mjs']);
+    else later(`${name}: ${key}`, reason);
+  }
+}
+
+const describe = ({ id, status, errorMessage, details }) => `${status} ${id}: ${errorMessage ?? ''} ${JSON.stringify(details ?? {}).slice(0, 1500)}`;
+
+/** Runs what is wanted of `{ pass, notYet }` with one run of the suite, and judges it. */
+async function group(title, { pass, notYet: waiting = {} }, run) {
+  const named = (scenario) => `${title}: ${scenario}`;
+  const [must, may] = [Object.keys(pass), Object.keys(waiting)].map((names) => names.filter((name) => wanted(named(name))));
+  if (values.list) return [...must, ...may].forEach((name) => console.log(named(name)));
+  if (must.length + may.length === 0) return undefined;
+  let results = {};
+  if (run) results = await run(must).catch((error) => ({ error }));
+  if (results.error) return fail(title, '', [String(results.error.stack)]);
+  for (const name of must) judge(named(name), results[name], pass[name]);
+  for (const name of may) later(named(name), waiting[name], results[name]);
+  return undefined;
+}
+
+/** A free port, for a listener of the suite's that can't choose one itself. */
+async function freePort() {
+  const server = createServer();
+  await new Promise((listening) => server.listen(0, CALLBACK_HOST, listening));
+  const { port } = server.address();
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
+
+/** A registered client's token for `usher`'s Streamable HTTP endpoint. */
+async function tokenFor({ ready }) {
+  const metadata = await discover(ready.issuer);
+  const redirectUri = `http://${CALLBACK_HOST}:1/callback`;
+  const clientId = await register(metadata, { name: 'Conformance suite', redirectUri });
+  const granted = await obtainTokens({ issuer: ready.issuer, clientId, redirectUri, person: ready.demo, scope: 'openid profile email', resource: ready.mcp });
+  return granted.access_token;
+}
+
+/** The suite's authorization scenarios, with a person who follows the link that the suite prints. */
+async function judgeProvider({ ready }, makeClient) {
+  const port = await freePort();
+  const callback = `http://${CALLBACK_HOST}:${port}/callback`;
+  const suite = startSuite('authorization', '--url', ready.issuer, '--client-id', await makeClient(callback), '--resource', ready.mcp, '--port', String(port));
+  const done = suite.checks();
+  const link = suite.child.line(20_000, 'the link', (line) => line.startsWith(`${ready.issuer}/`) && line);
+  const walk = link.then((url) => signIn({ url, callback, ...ready.demo })).then((walked) => fetch(walked.callback));
+  return (await Promise.all([done, walk]))[0];
+}
+
+/** Each scenario of the suite is in a list, and each list names scenarios of the suite. */
+async function judgeLists() {
+  const all = (lists, extensions) => [...Object.entries(lists).flatMap(([version, { pass, notYet: waiting }]) => [...Object.keys(pass), ...Object.keys(waiting)].map((name) => `${name} ${version}`)), ...Object.keys(extensions).map((name) => `${name} extension`)].sort();
+  for (const [kind, lists, extensions] of [['server', USHER_DEV, EXTENSIONS], ['client', USHER_AGENT, CLIENT_EXTENSIONS]]) {
+    const name = `lists: every ${kind} scenario of the suite is named`;
+    if (!wanted(name)) continue;
+    if (values.list) {
+      console.log(name);
+      continue;
+    }
+    const theirs = Object.entries(await listSuite(kind)).flatMap(([scenario, versions]) => versions.map((version) => `${scenario} ${version}`)).sort();
+    const ours = all(lists, extensions);
+    const wrong = [...theirs.filter((one) => !ours.includes(one)).map((one) => `not named: ${one}`), ...ours.filter((one) => !theirs.includes(one)).map((one) => `unknown: ${one}`)];
+    if (wrong.length === 0) ok(name);
+    else fail(name, '', wrong);
+  }
+}
+
+await judgeLists();
+
+const usher = values.list ? undefined : await usherDev(...SESSIONS_OF_SUITE);
+const proxy = values.list ? undefined : await (async (token) => tokenProxy(usher.ready.mcp, () => token))(await tokenFor(usher));
+
+for (const [version, lists] of Object.entries(USHER_DEV)) {
+  await group(`usher dev, ${version}`, lists, () => runSuite('server', '--url', proxy.url, '--suite', 'all', '--spec-version', version));
+}
+await group('usher dev, extensions', { pass: {}, notYet: EXTENSIONS });
+
+await group('usher dev', { pass: { 'without a token the suite gets nowhere': {} } }, async () => {
+  const { status } = await knock(usher.ready.mcp);
+  return { 'without a token the suite gets nowhere': [{ id: 'status', status: status === 401 ? 'SUCCESS' : 'FAILURE', details: { status } }] };
+});
+
+const asRegistered = async (callback) => register(await discover(usher.ready.issuer), { name: 'Conformance suite', redirectUri: callback });
+await group('provider, registered client', { pass: PROVIDER }, () => judgeProvider(usher, asRegistered));
+await group('provider, official app', { pass: PROVIDER }, () => judgeProvider(usher, async () => usher.ready.official_client_id));
+
+for (const [version, lists] of Object.entries(USHER_AGENT)) {
+  await group(`usher agent, ${version}`, lists, () => runSuite('client', '--command', AGENT, '--suite', 'all', '--spec-version', version));
+}
+await group('usher agent, extensions', { pass: {}, notYet: CLIENT_EXTENSIONS });
+
+await proxy?.stop();
+await group('usher dev', { pass: { 'ends cleanly afterwards': {} } }, async () => {
+  const how = await usher.stop();
+  return { 'ends cleanly afterwards': [{ id: 'exit', status: how === 0 ? 'SUCCESS' : 'FAILURE', details: { how, log: usher.tail() } }] };
+});
+await endAll();
+
+if (!values.list) {
+  console.log(`${notYet} not yet`);
+  console.log(`${passed} passed, ${failed} failed`);
+}
+process.exit(failed === 0 && (values.list || passed > 0) ? 0 : 1);
