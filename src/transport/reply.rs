@@ -6,7 +6,7 @@ use actix_web::{
     HttpResponse,
     http::{
         StatusCode,
-        header::{HeaderName, HeaderValue},
+        header::{self, HeaderName, HeaderValue},
     },
     rt::task::JoinHandle,
 };
@@ -74,6 +74,7 @@ async fn begin(mut frames: Frames) -> Begun {
 
 fn json(status: StatusCode, answer: Bytes) -> HttpResponse {
     HttpResponse::build(status)
+        .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type("application/json")
         .body(answer)
 }
