@@ -11,6 +11,7 @@ mod table;
 use std::sync::Arc;
 
 use actix::{Actor, Addr, Arbiter, MailboxError};
+use tokio_util::sync::CancellationToken;
 
 pub use error::RouteError;
 
@@ -56,6 +57,7 @@ impl Default for Config {
 pub struct RouterHandle {
     address: Addr<Router>,
     table: Arc<Table>,
+    stopping: CancellationToken,
     metrics: Metrics,
 }
 
@@ -64,6 +66,7 @@ impl RouterHandle {
     #[must_use]
     pub fn start(config: Config, handler: Handler, metrics: Metrics, clock: Clock) -> Self {
         let table = Arc::new(Table::default());
+        let stopping = CancellationToken::new();
         let router = Router {
             config,
             table: Arc::clone(&table),
@@ -72,10 +75,12 @@ impl RouterHandle {
             clock,
             arbiters: (0..config.threads.max(1)).map(|_| Arbiter::new()).collect(),
             draining: false,
+            stopping: stopping.clone(),
         };
         Self {
             address: router.start(),
             table,
+            stopping,
             metrics,
         }
     }
@@ -165,6 +170,12 @@ impl RouterHandle {
                 "the router is gone"
             );
         }
+    }
+
+    /// Ends when the server is being stopped: for streams that belong to no session.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
     }
 
     /// Sessions that are open now.

@@ -5,7 +5,11 @@
 //! [`SessionRef`](super::SessionRef). It decides nothing by itself: [`Phase`] says what may come
 //! when, [`Vital`] when its time is over. Whatever ends it, its [`Farewell`] is said exactly once.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler as Handles, WrapFuture,
@@ -17,18 +21,19 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     Config, SessionError, SessionId,
     farewell::Farewell,
-    messages::{Close, Deliver, Drain, OpenStream, Probe},
+    messages::{Announce, Close, Deliver, Drain, OpenStream, Probe},
     phase::{Admitted, Phase},
+    settings,
     vital::Vital,
 };
 use crate::{
     auth::Principal,
-    handler::{CallContext, Client, Handler, LogThreshold, Questions},
+    handler::{CallContext, Change, Client, Handler, LogThreshold, Questions},
     outlet::{CloseReason, Frame, Outlet},
     protocol::{
-        ClientCapabilities, ClientMessage, InitializeParams, LogLevel, Method, Notification,
-        ProtocolVersion, Raw, Request, RequestId, RpcError, codes, encode_error, encode_request,
-        encode_result, read_params,
+        ClientCapabilities, ClientMessage, InitializeParams, Method, Notification, ProtocolVersion,
+        Raw, Request, RequestId, RpcError, codes, encode_error, encode_request, encode_result,
+        read_params,
     },
 };
 
@@ -49,6 +54,8 @@ pub(super) struct Session {
     pub(super) capabilities: ClientCapabilities,
     pub(super) log_threshold: LogThreshold,
     pub(super) questions: Questions,
+    /// Resources whose changes the client wants to be told of.
+    pub(super) watched: HashSet<String>,
     pub(super) calls: HashMap<RequestId, CancellationToken>,
     pub(super) draining: bool,
     pub(super) probes: i64,
@@ -129,6 +136,14 @@ impl Handles<OpenStream> for Session {
     }
 }
 
+impl Handles<Announce> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Announce(change): Announce, _: &mut Self::Context) {
+        self.announce(&change);
+    }
+}
+
 impl Handles<Probe> for Session {
     type Result = ();
 
@@ -179,8 +194,11 @@ impl Session {
             return Err(SessionError::Stopping);
         }
         let answer = match self.phase.admit(&request.method) {
-            Ok(Admitted::Call(_)) if request.method == Method::LoggingSetLevel => {
-                self.set_log_level(&request)
+            Ok(Admitted::Call(version))
+                if request.method.is_of_session()
+                    && self.handler.serves(&request.method, version) =>
+            {
+                self.set_up(&request)
             }
             Ok(Admitted::Call(version)) => {
                 return self.start_call(request, principal, version, outlet, context);
@@ -205,17 +223,29 @@ impl Session {
         encode_result(id, self.handler.initialize_result(version))
     }
 
-    fn set_log_level(&mut self, request: &Request) -> Bytes {
-        let level = read_params::<SetLevelParams>(request.params.as_ref()).and_then(|params| {
-            let level: Result<LogLevel, _> = params.level.parse();
-            level.map_err(|error| RpcError::new(codes::INVALID_PARAMS, error.to_string()))
-        });
-        match level {
-            Ok(level) => {
-                self.log_threshold.set(level);
-                encode_result(&request.id, serde_json::json!({}))
+    /// What a client wants of its session, rather than of a handler.
+    fn set_up(&mut self, request: &Request) -> Bytes {
+        let done = match request.method {
+            Method::LoggingSetLevel => settings::log_level(request.params.as_ref())
+                .map(|level| self.log_threshold.set(level)),
+            Method::ResourcesSubscribe => {
+                settings::watch(request.params.as_ref(), &mut self.watched)
             }
+            _ => settings::unwatch(request.params.as_ref(), &mut self.watched),
+        };
+        match done {
+            Ok(()) => encode_result(&request.id, serde_json::json!({})),
             Err(error) => encode_error(Some(&request.id), &error),
+        }
+    }
+
+    fn announce(&mut self, change: &Change) {
+        let Some(stream) = self.stream.as_ref().filter(|_| self.phase.is_running()) else {
+            return;
+        };
+        if let Some(notification) = settings::notification(change, &self.watched) {
+            // A stream that has ended is noticed by its watcher.
+            let _ended = stream.send(Frame::Message(notification));
         }
     }
 
@@ -354,11 +384,6 @@ async fn run_call(
 /// An answer nobody waits for any more is thrown away: the client has left, or reads too slowly.
 fn answer_on(outlet: &Outlet, answer: Bytes) {
     let _nobody_waits = outlet.send(Frame::Answer(answer));
-}
-
-#[derive(Deserialize)]
-struct SetLevelParams {
-    level: String,
 }
 
 #[derive(Deserialize)]

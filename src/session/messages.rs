@@ -7,6 +7,7 @@ use actix::Message;
 use super::SessionError;
 use crate::{
     auth::Principal,
+    handler::Change,
     outlet::{CloseReason, Outlet},
     protocol::ClientMessage,
 };
@@ -26,6 +27,11 @@ pub(super) struct Deliver {
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), SessionError>")]
 pub(super) struct OpenStream(pub(super) Outlet);
+
+/// Something has changed; told to the client if it wants to know.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Announce(pub(super) Change);
 
 /// Asks the client whether it is still there.
 #[derive(Debug, Message)]

@@ -8,15 +8,18 @@ mod error;
 mod exchange;
 mod farewell;
 mod id;
+mod listen;
 mod messages;
 mod phase;
 mod reference;
+mod settings;
 mod vital;
 
 pub use error::SessionError;
 pub use exchange::exchange;
 pub use farewell::Farewell;
 pub use id::{NoRandomness, SessionId, SessionIdError};
+pub use listen::{Listening, WATCHED_MAX};
 pub use reference::{Opening, Prepared, SessionRef};
 pub use vital::Verdict;
 

@@ -3,7 +3,12 @@
 //! An actix mailbox is bounded per clone of its `Addr`, which is no bound where each request holds a
 //! clone. So the places in a session's queue are counted here, once for all clones.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{
     Addr, ArbiterHandle, Context, MailboxError,
@@ -13,7 +18,7 @@ use actix::{
 use super::{
     Config, Farewell, SessionError, SessionId, Verdict,
     actor::Session,
-    messages::{Close, Deliver, Drain, OpenStream, Probe},
+    messages::{Announce, Close, Deliver, Drain, OpenStream, Probe},
     phase::Phase,
     vital::Vital,
 };
@@ -21,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{Owner, Principal},
-    handler::{Handler, LogThreshold, Questions},
+    handler::{Change, Handler, LogThreshold, Questions},
     outlet::{CloseReason, Outlet},
     protocol::{ClientCapabilities, ClientMessage, LogLevel},
     telemetry::Transport,
@@ -108,6 +113,7 @@ impl SessionRef {
             // Until the client says otherwise (2025-11-25, logging: the server MAY decide).
             log_threshold: LogThreshold::from_level(LogLevel::Info),
             questions: Questions::default(),
+            watched: HashSet::new(),
             calls: HashMap::new(),
             draining: false,
             probes: 0,
@@ -222,6 +228,14 @@ impl SessionRef {
             Verdict::Probe => self.address.try_send(Probe).is_ok(),
             Verdict::End(reason) => self.address.try_send(Close(reason)).is_ok(),
         };
+    }
+
+    /// Tells the client of a change if it wants to know. A session too busy to listen is left out: its
+    /// client is in the middle of asking anyway.
+    pub fn announce(&self, change: Change) {
+        if self.address.try_send(Announce(change)).is_err() {
+            tracing::debug!(session.id = %self.id.short(), "session too busy to be told of a change");
+        }
     }
 
     /// Ends the session as soon as no call is in flight, without waiting for it.

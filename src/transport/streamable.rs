@@ -25,7 +25,7 @@ use crate::{
         ClientMessage, InitializeParams, Method, Peek, ProtocolVersion, Request, RpcError,
         read_params,
     },
-    session::{SessionRef, exchange},
+    session::{Listening, SessionRef, exchange},
     telemetry::Transport,
 };
 
@@ -122,6 +122,12 @@ async fn answer_modern(
     }
 
     let (outlet, frames) = outlet(door.stream);
+    if request.method == Method::SubscriptionsListen {
+        let listening = Listening::read(&request).map_err(bad_request)?;
+        let (changes, stopping) = (door.handler.changes().listen(), door.router.stopping());
+        actix_web::rt::spawn(listening.serve(changes, outlet, stopping));
+        return Ok(reply(door, frames, None).await);
+    }
     let call = exchange(door.handler.clone(), principal, meta, request, outlet);
     actix_web::rt::spawn(call);
     Ok(reply(door, frames, None).await)
