@@ -18,7 +18,7 @@ pub use error::RouteError;
 use crate::{
     auth::Principal,
     handler::Handler,
-    outlet::{CloseReason, Outlet},
+    outlet::{CloseReason, EventId, Frames, Outlet},
     protocol::ClientMessage,
     session::{self, SessionError, SessionId, SessionRef},
     telemetry::{Limit, Metrics, Transport},
@@ -154,6 +154,20 @@ impl RouterHandle {
         opened.map_err(|error| self.count(error))
     }
 
+    /// A new reader of a stream of the caller's that broke, after the last event it saw.
+    ///
+    /// # Errors
+    /// [`SessionError::NotKept`] where there is nothing to go on from.
+    pub async fn resume(
+        &self,
+        session: &SessionRef,
+        principal: &Principal,
+        after: EventId,
+    ) -> Result<Frames, RouteError> {
+        let resumed = session.resume(principal, after).await;
+        resumed.map_err(|error| self.count(error))
+    }
+
     /// Ends the caller's session, calls in flight included, and waits until it is gone.
     ///
     /// # Errors
@@ -194,7 +208,10 @@ impl RouterHandle {
         match error {
             SessionError::Busy => self.metrics.limit_hit(Limit::SessionMailbox),
             SessionError::TooManyCalls => self.metrics.limit_hit(Limit::CallsPerSession),
-            SessionError::Over | SessionError::StreamTaken | SessionError::Stopping => {}
+            SessionError::Over
+            | SessionError::StreamTaken
+            | SessionError::NotKept
+            | SessionError::Stopping => {}
         }
         error.into()
     }

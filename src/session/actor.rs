@@ -21,15 +21,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     Config, SessionError, SessionId,
     farewell::Farewell,
-    messages::{Announce, Close, Deliver, Drain, OpenStream, Probe},
+    messages::{Announce, Close, Deliver, Drain, OpenStream, Probe, Resume},
     phase::{Admitted, Phase},
     settings,
+    streams::Streams,
     vital::Vital,
 };
 use crate::{
     auth::Principal,
     handler::{CallContext, Change, Client, Handler, LogThreshold, Questions},
-    outlet::{CloseReason, Frame, Outlet},
+    outlet::{CloseReason, Frame, Frames, Outlet},
     protocol::{
         ClientCapabilities, ClientMessage, InitializeParams, Method, Notification, ProtocolVersion,
         Raw, Request, RequestId, RpcError, codes, encode_error, encode_request, encode_result,
@@ -56,6 +57,7 @@ pub(super) struct Session {
     pub(super) questions: Questions,
     /// Resources whose changes the client wants to be told of.
     pub(super) watched: HashSet<String>,
+    pub(super) streams: Streams,
     pub(super) calls: HashMap<RequestId, CancellationToken>,
     pub(super) draining: bool,
     pub(super) probes: i64,
@@ -78,9 +80,10 @@ impl Actor for Session {
         for (_id, call) in self.calls.drain() {
             call.cancel();
         }
-        if let Some(stream) = self.stream.take() {
-            stream.close(reason);
-        }
+        let own = self.stream.take();
+        own.iter()
+            .chain(self.streams.all())
+            .for_each(|stream| stream.close(reason));
         tracing::debug!(session.id = %self.id.short(), reason = reason.label(), "session closed");
     }
 }
@@ -133,6 +136,17 @@ impl Handles<OpenStream> for Session {
         self.stream = Some(outlet);
         self.watch_stream(context);
         Ok(())
+    }
+}
+
+impl Handles<Resume> for Session {
+    type Result = Result<Frames, SessionError>;
+
+    fn handle(&mut self, Resume(after): Resume, _: &mut Self::Context) -> Self::Result {
+        match self.streams.resume(after) {
+            Some(Ok(frames)) => Ok(frames),
+            Some(Err(_)) | None => Err(SessionError::NotKept),
+        }
     }
 }
 
@@ -269,6 +283,11 @@ impl Session {
         self.calls.insert(request.id.clone(), cancelled.clone());
         self.vital.set_calls(self.calls.len());
 
+        // Over HTTP+SSE there is one stream for all, and the session ends with it.
+        let resumable = version >= ProtocolVersion::V2025_11_25 && !self.ends_with_stream;
+        if resumable {
+            self.streams.keep(&outlet);
+        }
         let client = Client::in_session(
             self.capabilities.clone(),
             outlet.clone(),
@@ -377,6 +396,10 @@ async fn run_call(
         Some(Ok(result)) => answer_on(&outlet, encode_result(&request.id, result)),
         Some(Err(error)) => answer_on(&outlet, encode_error(Some(&request.id), &error)),
         None => {}
+    }
+    // A kept stream has more outlets than this call's; its reader has all there is to be read.
+    if outlet.is_kept() {
+        outlet.close(CloseReason::Finished);
     }
     request.id
 }

@@ -8,7 +8,7 @@ use super::SessionError;
 use crate::{
     auth::Principal,
     handler::Change,
-    outlet::{CloseReason, Outlet},
+    outlet::{CloseReason, EventId, Frames, Outlet},
     protocol::ClientMessage,
 };
 
@@ -27,6 +27,11 @@ pub(super) struct Deliver {
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), SessionError>")]
 pub(super) struct OpenStream(pub(super) Outlet);
+
+/// The client comes back to a stream, after the last event it saw.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Frames, SessionError>")]
+pub(super) struct Resume(pub(super) EventId);
 
 /// Something has changed; told to the client if it wants to know.
 #[derive(Debug, Message)]

@@ -13,6 +13,7 @@ mod messages;
 mod phase;
 mod reference;
 mod settings;
+mod streams;
 mod vital;
 
 pub use error::SessionError;
@@ -21,6 +22,7 @@ pub use farewell::Farewell;
 pub use id::{NoRandomness, SessionId, SessionIdError};
 pub use listen::{Listening, WATCHED_MAX};
 pub use reference::{Opening, Prepared, SessionRef};
+pub use streams::STREAMS_KEPT_MAX;
 pub use vital::Verdict;
 
 use crate::units::HumanDuration;

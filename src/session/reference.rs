@@ -18,8 +18,9 @@ use actix::{
 use super::{
     Config, Farewell, SessionError, SessionId, Verdict,
     actor::Session,
-    messages::{Announce, Close, Deliver, Drain, OpenStream, Probe},
+    messages::{Announce, Close, Deliver, Drain, OpenStream, Probe, Resume},
     phase::Phase,
+    streams::Streams,
     vital::Vital,
 };
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     auth::{Owner, Principal},
     handler::{Change, Handler, LogThreshold, Questions},
-    outlet::{CloseReason, Outlet},
+    outlet::{CloseReason, EventId, Frames, Outlet},
     protocol::{ClientCapabilities, ClientMessage, LogLevel},
     telemetry::Transport,
     time::Timestamp,
@@ -114,6 +115,7 @@ impl SessionRef {
             log_threshold: LogThreshold::from_level(LogLevel::Info),
             questions: Questions::default(),
             watched: HashSet::new(),
+            streams: Streams::default(),
             calls: HashMap::new(),
             draining: false,
             probes: 0,
@@ -197,6 +199,23 @@ impl SessionRef {
         taken_in(self.address.send(OpenStream(outlet))).await
     }
 
+    /// A new reader of a stream that broke, after the last event its client saw.
+    ///
+    /// # Errors
+    /// [`SessionError::NotKept`] where there is nothing to go on from.
+    pub async fn resume(
+        &self,
+        principal: &Principal,
+        after: EventId,
+    ) -> Result<Frames, SessionError> {
+        let _seat = self
+            .vital
+            .seat(self.config.mailbox_max)
+            .ok_or(SessionError::Busy)?;
+        self.vital.touch(principal.expires_at());
+        taken_in(self.address.send(Resume(after))).await
+    }
+
     /// Ends the session and waits until it is over and in no table any more.
     ///
     /// # Errors
@@ -246,9 +265,9 @@ impl SessionRef {
     }
 }
 
-async fn taken_in<F>(asked: F) -> Result<(), SessionError>
+async fn taken_in<T, F>(asked: F) -> Result<T, SessionError>
 where
-    F: Future<Output = Result<Result<(), SessionError>, MailboxError>>,
+    F: Future<Output = Result<Result<T, SessionError>, MailboxError>>,
 {
     match tokio::time::timeout(ASK_DEADLINE, asked).await {
         Ok(Ok(result)) => result,
