@@ -23,9 +23,12 @@ pub(super) async fn reply(
 ) -> HttpResponse {
     let first = tokio::time::timeout(STREAM_AFTER, frames.next()).await;
     let mut response = match first {
-        Ok(Some(Frame::Answer(answer))) => HttpResponse::Ok()
-            .content_type("application/json")
-            .body(answer),
+        Ok(Some(Frame::Answer(answer))) => {
+            frames.forget();
+            HttpResponse::Ok()
+                .content_type("application/json")
+                .body(answer)
+        }
         Ok(first) => stream(door, first, frames),
         Err(_not_yet) => stream(door, None, frames),
     };
