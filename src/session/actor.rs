@@ -15,11 +15,11 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler as Handles, WrapFuture,
 };
 use bytes::Bytes;
-use serde::Deserialize;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Config, SessionError, SessionId,
+    call::{answer_on, cancelled_id, run_call},
     farewell::Farewell,
     messages::{Announce, Close, Deliver, Drain, OpenStream, Probe, Resume},
     phase::{Admitted, Phase},
@@ -331,8 +331,7 @@ impl Session {
 
     /// An id that is not running, or no id at all, changes nothing: the call may just have ended.
     fn cancel(&mut self, params: Option<&Raw>) {
-        let cancelled = params.and_then(|params| params.read::<CancelledParams>().ok());
-        if let Some(call) = cancelled.and_then(|cancelled| self.calls.get(&cancelled.request_id)) {
+        if let Some(call) = cancelled_id(params).and_then(|id| self.calls.get(&id)) {
             call.cancel();
         }
     }
@@ -376,43 +375,6 @@ impl Session {
         self.farewell.because(reason);
         context.stop();
     }
-}
-
-/// Runs one call to its end and answers for it; a cancelled call is not answered (2025-11-25,
-/// cancellation).
-async fn run_call(
-    handler: Handler,
-    context: CallContext,
-    request: Request,
-    cancelled: CancellationToken,
-    outlet: Outlet,
-) -> RequestId {
-    let answer = tokio::select! {
-        biased;
-        () = cancelled.cancelled() => None,
-        result = handler.handle(context, &request.method, request.params.as_ref()) => Some(result),
-    };
-    match answer {
-        Some(Ok(result)) => answer_on(&outlet, encode_result(&request.id, result)),
-        Some(Err(error)) => answer_on(&outlet, encode_error(Some(&request.id), &error)),
-        None => {}
-    }
-    // A kept stream has more outlets than this call's; its reader has all there is to be read.
-    if outlet.is_kept() {
-        outlet.close(CloseReason::Finished);
-    }
-    request.id
-}
-
-/// An answer nobody waits for any more is thrown away: the client has left, or reads too slowly.
-fn answer_on(outlet: &Outlet, answer: Bytes) {
-    let _nobody_waits = outlet.send(Frame::Answer(answer));
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CancelledParams {
-    request_id: RequestId,
 }
 
 impl fmt::Debug for Session {
