@@ -32,7 +32,7 @@ pub use changes::{Change, ChangeListener, Changes, WAITING_MAX};
 pub use client::{Client, LogThreshold};
 pub use context::CallContext;
 pub use error::{InputRequired, ToolError};
-pub use input::{Elicited, Root};
+pub use input::{ClientCapability, Elicited, Root};
 pub use prompts::{Prompt, PromptArguments, PromptMessage};
 pub use questions::Questions;
 pub use replay::NoKey;

@@ -17,7 +17,7 @@ use super::{
     Door, Endpoint, EventStream, Refusal, RefusalKind, body,
     event_stream::read_event_id,
     headers::{self, PROTOCOL_VERSION, SESSION_ID},
-    reply::reply,
+    reply::{reply, reply_modern},
 };
 use crate::{
     auth::Principal,
@@ -133,8 +133,8 @@ async fn answer_modern(
         return Ok(reply(door, frames, None).await);
     }
     let call = exchange(door.handler.clone(), principal, meta, request, outlet);
-    actix_web::rt::spawn(call);
-    Ok(reply(door, frames, None).await)
+    let call = actix_web::rt::spawn(call);
+    Ok(reply_modern(door, frames, call).await)
 }
 
 async fn answer_legacy(

@@ -4,108 +4,94 @@
 // A scenario passes if none of its checks failed, warned or was skipped, but for the checks named by
 // its value: `{ 'check-id': reason }`, or `{ 'SKIPPED check-id': reason }` where others of that id count.
 
-const RESOURCES = 'no resources yet';
-const PROMPTS = 'no prompts yet';
-const FIXTURE = 'needs the fixture tools';
-const MRTR = 'no multi round-trip requests yet';
+const inAllVersions = {
+  'completion-complete': {},
+  'tools-list': {},
+  'tools-call-simple-text': {},
+  'tools-call-image': {},
+  'tools-call-audio': {},
+  'tools-call-embedded-resource': {},
+  'tools-call-mixed-content': {},
+  'tools-call-error': {},
+  'tools-call-with-progress': {},
+  'resources-list': {},
+  'resources-read-text': {},
+  'resources-read-binary': {},
+  'resources-templates-read': {},
+  'prompts-list': {},
+  'prompts-get-simple': {},
+  'prompts-get-with-args': {},
+  'prompts-get-embedded-resource': {},
+  'prompts-get-with-image': {},
+};
 
-const notYetInAllVersions = {
-  'completion-complete': 'no completion yet',
-  'tools-call-simple-text': FIXTURE,
-  'tools-call-image': FIXTURE,
-  'tools-call-audio': FIXTURE,
-  'tools-call-embedded-resource': FIXTURE,
-  'tools-call-mixed-content': FIXTURE,
-  'tools-call-error': FIXTURE,
-  'tools-call-with-progress': 'no progress yet',
-  'resources-list': RESOURCES,
-  'resources-read-text': RESOURCES,
-  'resources-read-binary': RESOURCES,
-  'resources-templates-read': RESOURCES,
-  'prompts-list': PROMPTS,
-  'prompts-get-simple': PROMPTS,
-  'prompts-get-with-args': PROMPTS,
-  'prompts-get-embedded-resource': PROMPTS,
-  'prompts-get-with-image': PROMPTS,
+const inSessions = {
+  ...inAllVersions,
+  'server-initialize': {},
+  'server-session-lifecycle': {},
+  ping: {},
+  'logging-set-level': {},
+  'tools-call-with-logging': {},
+  'tools-call-sampling': {},
+  'tools-call-elicitation': {},
 };
 
 const notYetInSessions = {
-  ...notYetInAllVersions,
-  'logging-set-level': 'no logging yet',
-  'tools-call-with-logging': 'no logging yet',
-  'tools-call-sampling': 'no sampling yet',
-  'tools-call-elicitation': 'no elicitation yet',
-  'resources-subscribe': RESOURCES,
-  'resources-unsubscribe': RESOURCES,
+  'resources-subscribe': 'no resources/subscribe yet',
+  'resources-unsubscribe': 'no resources/subscribe yet',
 };
 
-/** `usher dev` by itself: its built-in tools, none of the suite's. */
-export const USHER_DEV = {
-  '2025-06-18': {
-    pass: { 'server-initialize': {}, 'server-session-lifecycle': {}, ping: {}, 'tools-list': {} },
-    notYet: notYetInSessions,
-  },
+const LISTEN = 'no subscriptions/listen yet';
+
+/** examples/conformance. */
+export const SERVER = {
+  '2025-06-18': { pass: inSessions, notYet: notYetInSessions },
   '2025-11-25': {
     pass: {
-      'server-initialize': {},
-      'server-session-lifecycle': {},
-      ping: {},
-      'tools-list': {},
+      ...inSessions,
       'dns-rebinding-protection': {},
       'server-sse-multiple-streams': {},
+      'json-schema-2020-12': {},
+      'elicitation-sep1034-defaults': {},
+      'elicitation-sep1330-enums': {},
     },
     notYet: {
       ...notYetInSessions,
-      'json-schema-2020-12': FIXTURE,
-      'elicitation-sep1034-defaults': 'no elicitation yet',
-      'elicitation-sep1330-enums': 'no elicitation yet',
       'server-sse-polling': 'no resumable streams yet',
     },
   },
   '2026-07-28': {
     pass: {
+      ...inAllVersions,
       'server-stateless': {
-        'sep-2575-server-rejects-undeclared-capability': FIXTURE,
-        'sep-2575-missing-capability-http-400': FIXTURE,
-        'sep-2575-http-server-no-independent-requests-on-stream': FIXTURE,
-        'sep-2575-server-no-log-without-loglevel': FIXTURE,
-        'sep-2575-server-sends-subscription-ack': 'no subscriptions/listen yet',
-        'sep-2575-server-tags-subscription-id': 'no subscriptions/listen yet',
-        'sep-2575-server-honors-notification-filter': 'no subscriptions/listen yet',
-        'sep-2575-server-sends-prompts-list-changed-on-subscription': 'no subscriptions/listen yet',
-        'sep-2575-server-sends-tools-list-changed-on-subscription': 'no subscriptions/listen yet',
+        'sep-2575-server-sends-subscription-ack': LISTEN,
+        'sep-2575-server-tags-subscription-id': LISTEN,
+        'sep-2575-server-honors-notification-filter': LISTEN,
+        'sep-2575-server-sends-prompts-list-changed-on-subscription': LISTEN,
+        'sep-2575-server-sends-tools-list-changed-on-subscription': LISTEN,
       },
-      'tools-list': {},
       'server-sse-multiple-streams': {},
       'dns-rebinding-protection': {},
       'http-header-validation': {},
-      caching: {
-        'sep-2549-prompts-list-caching-hints': PROMPTS,
-        'sep-2549-resources-list-caching-hints': RESOURCES,
-        'sep-2549-resources-templates-list-caching-hints': RESOURCES,
-        'sep-2549-resources-read-caching-hints': RESOURCES,
-      },
+      caching: {},
+      'json-schema-2020-12': {},
+      'sep-2164-resource-not-found': {},
+      'input-required-result-basic-elicitation': {},
+      'input-required-result-basic-sampling': {},
+      'input-required-result-basic-list-roots': {},
+      'input-required-result-request-state': {},
+      'input-required-result-multiple-input-requests': {},
+      'input-required-result-multi-round': {},
+      'input-required-result-missing-input-response': {},
+      'input-required-result-non-tool-request': {},
+      'input-required-result-result-type': {},
+      'input-required-result-unsupported-methods': {},
+      'input-required-result-tampered-state': {},
+      'input-required-result-capability-check': {},
+      'input-required-result-ignore-extra-params': {},
+      'input-required-result-validate-input': {},
     },
-    notYet: {
-      ...notYetInAllVersions,
-      'json-schema-2020-12': FIXTURE,
-      'sep-2164-resource-not-found': RESOURCES,
-      'http-custom-header-server-validation': 'no tool with x-mcp-header yet',
-      'input-required-result-basic-elicitation': MRTR,
-      'input-required-result-basic-sampling': MRTR,
-      'input-required-result-basic-list-roots': MRTR,
-      'input-required-result-request-state': MRTR,
-      'input-required-result-multiple-input-requests': MRTR,
-      'input-required-result-multi-round': MRTR,
-      'input-required-result-missing-input-response': MRTR,
-      'input-required-result-non-tool-request': MRTR,
-      'input-required-result-result-type': MRTR,
-      'input-required-result-unsupported-methods': MRTR,
-      'input-required-result-tampered-state': MRTR,
-      'input-required-result-capability-check': MRTR,
-      'input-required-result-ignore-extra-params': MRTR,
-      'input-required-result-validate-input': MRTR,
-    },
+    notYet: { 'http-custom-header-server-validation': 'Mcp-Param headers are not compared yet' },
   },
   '2025-03-26': { pass: { 'server-session-lifecycle': {} }, notYet: {} },
 };
@@ -181,7 +167,7 @@ export const USHER_AGENT = {
       'auth/metadata-issuer-mismatch': {},
     },
     notYet: {
-      'sep-2322-client-request-state': MRTR,
+      'sep-2322-client-request-state': 'no multi round-trip requests yet',
       'http-custom-headers': 'no Mcp-Param headers yet',
     },
   },
