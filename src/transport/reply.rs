@@ -66,7 +66,10 @@ enum Begun {
 
 async fn begin(mut frames: Frames) -> Begun {
     match tokio::time::timeout(STREAM_AFTER, frames.next()).await {
-        Ok(Some(Frame::Answer(answer))) => Begun::Answered(answer),
+        Ok(Some(Frame::Answer(answer))) => {
+            frames.forget();
+            Begun::Answered(answer)
+        }
         Ok(first) => Begun::Streaming(first, frames),
         Err(_not_yet) => Begun::Streaming(None, frames),
     }
