@@ -34,18 +34,13 @@ const inSessions = {
   'tools-call-with-logging': {},
   'tools-call-sampling': {},
   'tools-call-elicitation': {},
+  'resources-subscribe': {},
+  'resources-unsubscribe': {},
 };
-
-const notYetInSessions = {
-  'resources-subscribe': 'no resources/subscribe yet',
-  'resources-unsubscribe': 'no resources/subscribe yet',
-};
-
-const LISTEN = 'no subscriptions/listen yet';
 
 /** examples/conformance. */
 export const SERVER = {
-  '2025-06-18': { pass: inSessions, notYet: notYetInSessions },
+  '2025-06-18': { pass: inSessions, notYet: {} },
   '2025-11-25': {
     pass: {
       ...inSessions,
@@ -54,22 +49,14 @@ export const SERVER = {
       'json-schema-2020-12': {},
       'elicitation-sep1034-defaults': {},
       'elicitation-sep1330-enums': {},
+      'server-sse-polling': {},
     },
-    notYet: {
-      ...notYetInSessions,
-      'server-sse-polling': 'no resumable streams yet',
-    },
+    notYet: {},
   },
   '2026-07-28': {
     pass: {
       ...inAllVersions,
-      'server-stateless': {
-        'sep-2575-server-sends-subscription-ack': LISTEN,
-        'sep-2575-server-tags-subscription-id': LISTEN,
-        'sep-2575-server-honors-notification-filter': LISTEN,
-        'sep-2575-server-sends-prompts-list-changed-on-subscription': LISTEN,
-        'sep-2575-server-sends-tools-list-changed-on-subscription': LISTEN,
-      },
+      'server-stateless': {},
       'server-sse-multiple-streams': {},
       'dns-rebinding-protection': {},
       'http-header-validation': {},
