@@ -6,7 +6,9 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Prompt, Resource, ResourceTemplate, Tool, completion::Completer, resources::URI};
+use super::{
+    Prompt, Resource, ResourceTemplate, SchemaError, Tool, completion::Completer, resources::URI,
+};
 use crate::{
     protocol::{Method, ProtocolVersion, Raw, RpcError, codes},
     scope::Scopes,
@@ -47,6 +49,15 @@ impl Catalog {
     /// Adds a prompt.
     pub fn add_prompt(&mut self, prompt: Prompt) {
         self.prompts.insert(prompt.description.name.clone(), prompt);
+    }
+
+    /// Compiles every tool's schemas.
+    ///
+    /// # Errors
+    /// [`SchemaError`] for the first tool with one that can't be used.
+    pub(super) fn compile(&self) -> Result<(), SchemaError> {
+        let mut tools = self.tools.values();
+        tools.try_for_each(|tool| tool.schemas().map(|_compiled| ()).map_err(Clone::clone))
     }
 
     pub(super) fn has_resources(&self) -> bool {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{CallContext, ToolError, tools::schema_of};
+use super::{CallContext, ToolError, schema::schema_of};
 use crate::protocol::{Method, ProtocolVersion};
 
 /// What the user did with a form.

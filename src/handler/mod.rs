@@ -17,6 +17,7 @@ mod prompts;
 mod questions;
 mod replay;
 mod resources;
+mod schema;
 mod template;
 mod tools;
 
@@ -29,12 +30,13 @@ pub use builtin::whoami;
 pub use catalog::Catalog;
 pub use client::{Client, LogThreshold};
 pub use context::CallContext;
-pub use error::{InputRequired, ToolError};
+pub use error::{HandlerError, InputRequired, ToolError};
 pub use input::{Elicited, Root};
 pub use prompts::{Prompt, PromptArguments, PromptMessage};
 pub use questions::Questions;
 pub use replay::NoKey;
 pub use resources::{Resource, ResourceTemplate, Variables};
+pub use schema::SchemaError;
 pub use template::TemplateError;
 pub use tools::{IntoToolResult, NoArguments, Structured, Tool};
 
@@ -104,14 +106,15 @@ impl Handler {
     /// A handler of this catalog.
     ///
     /// # Errors
-    /// [`NoKey`] where the system has no randomness for a sealing key.
+    /// A tool's schema can't be compiled, or the system has no randomness for a sealing key.
     pub fn new(
         config: Config,
         info: ServerInfo,
         catalog: Catalog,
         metrics: Metrics,
         clock: Clock,
-    ) -> Result<Self, NoKey> {
+    ) -> Result<Self, HandlerError> {
+        catalog.compile()?;
         let sealer = Sealer::new(clock, config.input_deadline)?;
         Ok(Self(Arc::new(Inner {
             config,
