@@ -186,3 +186,16 @@ fn no_file_is_longer_than_a_sitting() {
         .collect();
     assert!(long.is_empty(), "{}", long.join("\n"));
 }
+
+#[test]
+fn the_readme_shows_the_example_as_it_is() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+    let example = fs::read_to_string(folder.join("examples/hello.rs")).unwrap();
+    let code = example.split_once("\n\n").unwrap().1.trim();
+
+    assert!(
+        readme.contains(code),
+        "README.md and examples/hello.rs differ"
+    );
+}

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use serde_json::json;
 
 use super::{logs, output, settings::Settings};
 use crate::{
@@ -71,13 +70,7 @@ fn announce(dev: &crate::server::RunningDev, as_json: bool) {
         .demo_user()
         .map_or(("", ""), |user| (&user.username, user.password.expose()));
     if as_json {
-        let ready = json!({
-            "event": "ready", "url": url, "mcp": url.join("/mcp"), "sse": url.join("/sse"),
-            "admin": format!("http://{admin}"), "issuer": dev.running().issuer(),
-            "demo": { "username": name, "password": password },
-            "official_client_id": dev.official_client_id(),
-        });
-        return output::line(&ready.to_string());
+        return output::line(&dev.ready().to_string());
     }
     output::line("Usher is open, on this machine only.\n");
     output::line(&format!("  Open this     {url}/"));

@@ -52,6 +52,10 @@ impl Config {
                 "must be an absolute URL without a fragment",
             ));
         }
+        // Without an issuer there is nothing to check yet: `usher dev` brings its own.
+        if self.issuer.url.is_some() {
+            problems.extend(self.issuer.to_auth().err());
+        }
         problems
     }
 }

@@ -162,7 +162,7 @@ keys! {
         "How long a caller waits for a verdict before a 503.";
     optional "resource.url" = resource.url, "URL",
         "One resource indicator for every endpoint, where the authorization server knows only one.";
-    list "resource.audiences" = resource.audiences, URLS,
+    list "resource.audiences" = resource.audiences, "list of texts",
         "Audiences to accept beside the published resources.";
     optional "resource.name" = resource.name, TEXT,
         "A name for people.";

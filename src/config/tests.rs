@@ -142,14 +142,14 @@ fn listening_everywhere_needs_the_url_that_clients_use() {
 #[test]
 fn half_a_credential_is_named() {
     let issuer = ("issuer.url", "https://issuer.example");
-    let half = read(&[], &[issuer, ("issuer.introspection_client_id", "usher")]).unwrap();
+    let client = ("issuer.introspection_client_id", "usher");
+    let half = read(&[], &[issuer, client, ("session.max", "0")]).unwrap_err();
 
-    assert!(
-        half.issuer
-            .to_auth()
-            .unwrap_err()
-            .source
-            .contains("secret_file")
+    let ConfigError(problems) = half;
+    let sources: Vec<_> = problems.iter().map(|problem| &problem.source).collect();
+    assert_eq!(
+        sources,
+        ["session.max", "issuer.introspection_client_secret_file"]
     );
     assert!(
         Config::default()

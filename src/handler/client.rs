@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{InputRequired, Questions, ToolError, replay::Replay};
+use super::{ClientCapability, InputRequired, Questions, ToolError, replay::Replay};
 use crate::{
     outlet::{Frame, Outlet},
     protocol::{
@@ -27,6 +27,16 @@ pub struct Client {
     pub(super) outlet: Outlet,
     pub(super) log_threshold: LogThreshold,
     pub(super) way: Way,
+}
+
+/// One thing to ask a client.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    /// Names it within the call.
+    pub(super) key: &'a str,
+    /// What the client has to have declared for it; decides the method too.
+    pub(super) capability: ClientCapability,
+    pub(super) params: Option<Value>,
 }
 
 /// How a client is asked.
@@ -126,37 +136,44 @@ impl Client {
         self.notify(&Method::LogMessage, &params);
     }
 
-    /// Asks the client. `key` names the question within the call, `capability` is what the client
-    /// has to have declared for it.
-    pub(super) async fn ask(
+    pub(super) fn supports(&self, capability: ClientCapability) -> bool {
+        self.capabilities.has(capability.path())
+    }
+
+    /// Asks the client; `read` takes its answer, or says what is wrong with it.
+    pub(super) async fn ask<T>(
         &self,
-        key: &str,
-        capability: &str,
-        method: &Method,
-        params: Option<Value>,
+        question: Question<'_>,
+        read: impl Fn(Value) -> Result<T, String>,
         cancelled: &CancellationToken,
-    ) -> Result<Value, ToolError> {
-        if !self.capabilities.has(capability) {
-            return Err(self.cannot(capability));
+    ) -> Result<T, ToolError> {
+        if !self.supports(question.capability) {
+            return Err(self.cannot(question.capability));
         }
+        let method = question.capability.method();
         match &self.way {
             Way::Replay(replay) => {
-                if let Some(answer) = replay.answer(key) {
-                    return Ok(answer.clone());
+                // An answer of the wrong form is none, so the client is asked again (2026-07-28,
+                // multi round-trip requests).
+                if let Some(answer) = replay.answer(question.key)
+                    && let Ok(read) = read(answer.clone())
+                {
+                    replay.keep(question.key);
+                    return Ok(read);
                 }
                 let mut request = Map::new();
                 request.insert("method".to_owned(), json!(method.as_str()));
-                if let Some(params) = params {
+                if let Some(params) = question.params {
                     request.insert("params".to_owned(), params);
                 }
-                replay.want(key, Value::Object(request));
+                replay.want(question.key, Value::Object(request));
                 Err(ToolError::InputRequired(InputRequired(())))
             }
             Way::Live(questions) => {
                 let asked = questions.open().ok_or_else(|| {
                     ToolError::failed("too many questions to the client are open already")
                 })?;
-                let request = encode_request(&asked.id(), method, params.as_ref())
+                let request = encode_request(&asked.id(), &method, question.params.as_ref())
                     .map_err(|_no_json| RpcError::internal())?;
                 let gone = |_| ToolError::failed("the client is gone");
                 self.outlet.send(Frame::Message(request)).map_err(gone)?;
@@ -165,7 +182,7 @@ impl Client {
                     () = cancelled.cancelled() => None,
                 };
                 match outcome {
-                    Some(Ok(result)) => Ok(result.read()?),
+                    Some(Ok(result)) => read(result.read()?).map_err(ToolError::Failed),
                     Some(Err(error)) => Err(ToolError::failed(refusal(&error.read()?))),
                     None => Err(ToolError::failed("the client did not answer")),
                 }
@@ -174,7 +191,8 @@ impl Client {
     }
 
     /// The client never said that it can do this. From 2026-07-28 on it is told what is missing.
-    fn cannot(&self, capability: &str) -> ToolError {
+    fn cannot(&self, capability: ClientCapability) -> ToolError {
+        let capability = capability.path();
         match self.way {
             Way::Live(_) => ToolError::failed(format!("the client does not support {capability}")),
             Way::Replay(_) => {

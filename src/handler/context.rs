@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::Client;
+use super::{Client, ClientCapability};
 use crate::{
     auth::Principal,
     protocol::{LogLevel, Method, ProtocolVersion},
@@ -67,6 +67,13 @@ impl CallContext {
     #[must_use]
     pub fn protocol_version(&self) -> ProtocolVersion {
         self.0.version
+    }
+
+    /// Whether the client has declared that it can do this. Asking one that has not fails, and from
+    /// 2026-07-28 on tells it what it lacks: a tool that can do without looks here first.
+    #[must_use]
+    pub fn client_supports(&self, capability: ClientCapability) -> bool {
+        self.client().supports(capability)
     }
 
     /// Ends when the client cancels the call or its session ends. The call's future is dropped soon

@@ -2,13 +2,14 @@
 //!
 //! One way to write it for every protocol version. Up to 2025-11-25 the question goes out at once and
 //! the call waits; from 2026-07-28 on the call ends here and is run again with the answer (see
-//! [`replay`](super::replay)), so pass errors on with `?` and ask under keys that stay the same.
+//! [`replay`](super::replay)), so pass errors on with `?` and ask under keys that stay the same. What
+//! is asked together, with `tokio::join!`, costs one round trip.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{CallContext, ToolError, schema::schema_of};
+use super::{CallContext, ToolError, client::Question, schema::form_of};
 use crate::protocol::{Method, ProtocolVersion};
 
 /// What the user did with a form.
@@ -20,6 +21,53 @@ pub enum Elicited<T> {
     Declined,
     /// Closed it without an answer.
     Cancelled,
+}
+
+impl<T> Elicited<T> {
+    /// What the user filled in, for a call that can't go on without.
+    ///
+    /// # Errors
+    /// [`ToolError::Failed`] where the user declined or cancelled.
+    pub fn accepted(self) -> Result<T, ToolError> {
+        match self {
+            Self::Accepted(content) => Ok(content),
+            Self::Declined => Err(ToolError::failed("the user declined to answer")),
+            Self::Cancelled => Err(ToolError::failed("the user gave no answer")),
+        }
+    }
+}
+
+/// What a client may be able to do for a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCapability {
+    /// Shows its user a form: [`CallContext::elicit`] (from 2025-06-18).
+    ElicitForm,
+    /// Opens a page for its user: [`CallContext::elicit_url`] (from 2025-11-25).
+    ElicitUrl,
+    /// Lends its model: [`CallContext::sample`].
+    Sample,
+    /// Tells which folders it works in: [`CallContext::roots`].
+    Roots,
+}
+
+impl ClientCapability {
+    /// Where it is among the capabilities that a client declares.
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::ElicitForm => "elicitation.form",
+            Self::ElicitUrl => "elicitation.url",
+            Self::Sample => "sampling",
+            Self::Roots => "roots",
+        }
+    }
+
+    pub(super) const fn method(self) -> Method {
+        match self {
+            Self::ElicitForm | Self::ElicitUrl => Method::ElicitationCreate,
+            Self::Sample => Method::SamplingCreateMessage,
+            Self::Roots => Method::RootsList,
+        }
+    }
 }
 
 /// A folder or file that the client works in.
@@ -34,9 +82,17 @@ pub struct Root {
 
 #[derive(Deserialize)]
 struct ElicitResult {
-    action: String,
+    action: Action,
     #[serde(default)]
-    content: Value,
+    content: Option<Map<String, Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Accept,
+    Decline,
+    Cancel,
 }
 
 #[derive(Deserialize)]
@@ -49,24 +105,17 @@ impl CallContext {
     /// (2025-06-18, elicitation). Never ask for a secret.
     ///
     /// # Errors
-    /// The client can't ask users, or its answer does not fit `T`.
+    /// The client can't ask users, or its answer does not fit `T`; from 2026-07-28 on it is asked
+    /// again for an answer that does not fit.
     pub async fn elicit<T>(&self, key: &str, message: &str) -> Result<Elicited<T>, ToolError>
     where
         T: DeserializeOwned + JsonSchema,
     {
-        let schema = schema_of::<T>();
-        match self.elicit_with(key, message, schema).await? {
-            Elicited::Accepted(content) => serde_json::from_value(content)
-                .map(Elicited::Accepted)
-                .map_err(|error| {
-                    ToolError::failed(format!("the user's answer does not fit: {error}"))
-                }),
-            Elicited::Declined => Ok(Elicited::Declined),
-            Elicited::Cancelled => Ok(Elicited::Cancelled),
-        }
+        self.form(key, message, form_of::<T>()).await
     }
 
-    /// The same with a schema written by hand.
+    /// The same with a schema written by hand. What is accepted is an object, and not compared with
+    /// the schema.
     ///
     /// # Errors
     /// The client can't ask users.
@@ -76,12 +125,22 @@ impl CallContext {
         message: &str,
         schema: Value,
     ) -> Result<Elicited<Value>, ToolError> {
+        self.form(key, message, schema).await
+    }
+
+    async fn form<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        message: &str,
+        schema: Value,
+    ) -> Result<Elicited<T>, ToolError> {
         let mut params = json!({ "message": message, "requestedSchema": schema });
         // 2025-06-18 knows no other mode, and so no member for it.
         if self.protocol_version() >= ProtocolVersion::V2025_11_25 {
             params["mode"] = json!("form");
         }
-        self.elicitation(key, "elicitation.form", params).await
+        self.ask(key, ClientCapability::ElicitForm, Some(params), elicited)
+            .await
     }
 
     /// Asks the user to open a page and do something there, as paying (from 2025-11-25). That they
@@ -99,27 +158,8 @@ impl CallContext {
         if !self.protocol_version().is_modern() {
             params["elicitationId"] = json!(key);
         }
-        self.elicitation(key, "elicitation.url", params).await
-    }
-
-    async fn elicitation(
-        &self,
-        key: &str,
-        capability: &str,
-        params: Value,
-    ) -> Result<Elicited<Value>, ToolError> {
-        let answer = self
-            .ask(key, capability, &Method::ElicitationCreate, Some(params))
-            .await?;
-        let answer: ElicitResult = read(answer)?;
-        match answer.action.as_str() {
-            "accept" => Ok(Elicited::Accepted(answer.content)),
-            "decline" => Ok(Elicited::Declined),
-            "cancel" => Ok(Elicited::Cancelled),
-            _ => Err(ToolError::failed(
-                "the client's answer is none of accept, decline, cancel",
-            )),
-        }
+        self.ask(key, ClientCapability::ElicitUrl, Some(params), elicited)
+            .await
     }
 
     /// Asks the client's model. `params` are those of `sampling/createMessage`: `messages`,
@@ -128,13 +168,9 @@ impl CallContext {
     /// # Errors
     /// The client lends no model, or the user refused.
     pub async fn sample(&self, key: &str, params: Value) -> Result<Value, ToolError> {
-        self.ask(
-            key,
-            "sampling",
-            &Method::SamplingCreateMessage,
-            Some(params),
-        )
-        .await
+        let sampled = |answer| read::<Map<String, Value>>(answer).map(Value::Object);
+        self.ask(key, ClientCapability::Sample, Some(params), sampled)
+            .await
     }
 
     /// Asks which folders the client works in.
@@ -142,24 +178,38 @@ impl CallContext {
     /// # Errors
     /// The client has none to tell of.
     pub async fn roots(&self, key: &str) -> Result<Vec<Root>, ToolError> {
-        let answer = self.ask(key, "roots", &Method::RootsList, None).await?;
-        read::<Roots>(answer).map(|answer| answer.roots)
+        let roots = |answer| read::<Roots>(answer).map(|answer| answer.roots);
+        self.ask(key, ClientCapability::Roots, None, roots).await
     }
 
-    async fn ask(
+    async fn ask<T>(
         &self,
         key: &str,
-        capability: &str,
-        method: &Method,
+        capability: ClientCapability,
         params: Option<Value>,
-    ) -> Result<Value, ToolError> {
-        self.client()
-            .ask(key, capability, method, params, self.cancellation())
-            .await
+        read: impl Fn(Value) -> Result<T, String>,
+    ) -> Result<T, ToolError> {
+        let question = Question {
+            key,
+            capability,
+            params,
+        };
+        self.client().ask(question, read, self.cancellation()).await
     }
 }
 
-fn read<T: DeserializeOwned>(answer: Value) -> Result<T, ToolError> {
+fn elicited<T: DeserializeOwned>(answer: Value) -> Result<Elicited<T>, String> {
+    let answer: ElicitResult = read(answer)?;
+    match answer.action {
+        Action::Accept => {
+            read(Value::Object(answer.content.unwrap_or_default())).map(Elicited::Accepted)
+        }
+        Action::Decline => Ok(Elicited::Declined),
+        Action::Cancel => Ok(Elicited::Cancelled),
+    }
+}
+
+fn read<T: DeserializeOwned>(answer: Value) -> Result<T, String> {
     serde_json::from_value(answer)
-        .map_err(|error| ToolError::failed(format!("the client's answer can't be read: {error}")))
+        .map_err(|error| format!("the client's answer does not fit: {error}"))
 }

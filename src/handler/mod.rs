@@ -31,7 +31,7 @@ pub use catalog::Catalog;
 pub use client::{Client, LogThreshold};
 pub use context::CallContext;
 pub use error::{HandlerError, InputRequired, ToolError};
-pub use input::{Elicited, Root};
+pub use input::{ClientCapability, Elicited, Root};
 pub use prompts::{Prompt, PromptArguments, PromptMessage};
 pub use questions::Questions;
 pub use replay::NoKey;

@@ -42,10 +42,17 @@ struct Inner {
 #[derive(Default)]
 pub(super) struct Replay {
     answers: Map<String, Value>,
-    wanted: Mutex<Map<String, Value>>,
+    run: Mutex<Run>,
 }
 
-/// What is sealed: answers given, and until when they count.
+/// What became of the answers so far.
+#[derive(Default)]
+struct Run {
+    kept: Map<String, Value>,
+    wanted: Map<String, Value>,
+}
+
+/// What is sealed: answers that were asked for and read, and until when they count.
 #[derive(Serialize, Deserialize)]
 struct State {
     answers: Map<String, Value>,
@@ -114,7 +121,7 @@ impl Sealer {
         answers.extend(retry.input_responses);
         Ok(Replay {
             answers,
-            wanted: Mutex::default(),
+            run: Mutex::default(),
         })
     }
 
@@ -160,8 +167,9 @@ impl Sealer {
             .now()
             .plus(self.0.lifetime.get())
             .as_unix_seconds();
+        let Run { kept, wanted } = &*replay.lock();
         let state = State {
-            answers: replay.answers.clone(),
+            answers: kept.clone(),
             ends,
         };
         let internal = |_cause| RpcError::internal();
@@ -175,7 +183,7 @@ impl Sealer {
         sealed.extend_from_slice(&body);
         Ok(json!({
             "resultType": "input_required",
-            "inputRequests": *replay.lock(),
+            "inputRequests": wanted,
             "requestState": URL_SAFE_NO_PAD.encode(sealed),
         }))
     }
@@ -187,13 +195,20 @@ impl Replay {
         self.answers.get(key)
     }
 
-    /// Records what is wanted under `key`.
-    pub(super) fn want(&self, key: &str, request: Value) {
-        self.lock().insert(key.to_owned(), request);
+    /// Keeps the answer under `key` for the next run. What nobody asked for is carried no further.
+    pub(super) fn keep(&self, key: &str) {
+        if let Some(answer) = self.answers.get(key) {
+            self.lock().kept.insert(key.to_owned(), answer.clone());
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Map<String, Value>> {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Records what is wanted under `key`.
+    pub(super) fn want(&self, key: &str, request: Value) {
+        self.lock().wanted.insert(key.to_owned(), request);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Run> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -213,7 +228,7 @@ impl fmt::Debug for Replay {
         formatter
             .debug_struct("Replay")
             .field("answers", &self.answers.len())
-            .field("wanted", &self.lock().len())
+            .field("run", &self.lock().wanted.keys())
             .finish()
     }
 }

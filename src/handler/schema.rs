@@ -86,7 +86,18 @@ impl Schemas {
 
 /// JSON Schema 2020-12 of `A`; always an object at its root, as the specification asks.
 pub(super) fn schema_of<A: JsonSchema>() -> Value {
-    let mut members = members_of::<A>();
+    object_schema::<A>(SchemaSettings::draft2020_12())
+}
+
+/// The same without `$ref`: a form's fields have no definitions to point to.
+pub(super) fn form_of<A: JsonSchema>() -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.inline_subschemas = true;
+    object_schema::<A>(settings)
+}
+
+fn object_schema<A: JsonSchema>(settings: SchemaSettings) -> Value {
+    let mut members = members_of::<A>(settings);
     members.insert("type".to_owned(), json!("object"));
     Value::Object(members)
 }
@@ -94,7 +105,7 @@ pub(super) fn schema_of<A: JsonSchema>() -> Value {
 /// The same for a result: one that is no object is sent as `{"result": …}`, so its schema is wrapped
 /// likewise.
 pub(super) fn output_schema_of<T: JsonSchema>() -> Value {
-    let mut members = members_of::<T>();
+    let mut members = members_of::<T>(SchemaSettings::draft2020_12());
     if members.get("type").is_none_or(|kind| kind == "object") {
         members.insert("type".to_owned(), json!("object"));
         return Value::Object(members);
@@ -109,10 +120,8 @@ pub(super) fn output_schema_of<T: JsonSchema>() -> Value {
     Value::Object(root)
 }
 
-fn members_of<A: JsonSchema>() -> Map<String, Value> {
-    let schema = SchemaSettings::draft2020_12()
-        .into_generator()
-        .into_root_schema_for::<A>();
+fn members_of<A: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
+    let schema = settings.into_generator().into_root_schema_for::<A>();
     match schema.to_value() {
         Value::Object(members) => members,
         _ => Map::new(),

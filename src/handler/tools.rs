@@ -82,18 +82,46 @@ impl Tool {
                 }),
             }
         };
+        Self::from_parts(
+            name.into(),
+            description.into(),
+            schema_of::<A>(),
+            Arc::new(run),
+        )
+    }
+
+    /// The same with a schema written by hand: JSON Schema 2020-12 whose root is an object, listed as
+    /// it is. The function gets the arguments as they came, an object.
+    pub fn with_schema<F, T>(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        schema: Value,
+        function: impl Fn(CallContext, Value) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<T, ToolError>> + Send + 'static,
+        T: IntoToolResult,
+    {
+        let run = move |context, arguments| -> BoxFuture<'static, _> {
+            let running = function(context, arguments);
+            Box::pin(async move { running.await?.into_tool_result() })
+        };
+        Self::from_parts(name.into(), description.into(), schema, Arc::new(run))
+    }
+
+    fn from_parts(name: String, description: String, input_schema: Value, run: Arc<Run>) -> Self {
         Self {
             description: ToolDescription {
-                name: name.into(),
+                name,
                 title: None,
-                description: description.into(),
-                input_schema: schema_of::<A>(),
+                description,
+                input_schema,
                 output_schema: None,
                 annotations: None,
             },
             needs: Scopes::none(),
             schemas: Arc::default(),
-            run: Arc::new(run),
+            run,
         }
     }
 

@@ -94,7 +94,7 @@ methods! {
 }
 
 /// How much of an unknown method's name is kept to be named in the refusal, in bytes.
-pub const METHOD_BYTES_SHOWN: usize = 64;
+pub const METHOD_BYTES_SHOWN: usize = 256;
 
 impl Method {
     /// As it is written on the wire.

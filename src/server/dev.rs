@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use actix_web::dev::ServerHandle;
+use serde_json::{Value, json};
 
 use super::{Running, Server, ServerError};
 use crate::{
@@ -181,6 +182,21 @@ impl RunningDev {
     #[must_use]
     pub fn official_client_id(&self) -> &str {
         &self.settings.official_client.client_id
+    }
+
+    /// What a program that started this one has to know: where everything is, and who can sign in.
+    #[must_use]
+    pub fn ready(&self) -> Value {
+        let url = self.running.url();
+        let (username, password) = self
+            .demo_user()
+            .map_or(("", ""), |user| (&user.username, user.password.expose()));
+        json!({
+            "event": "ready", "url": url, "mcp": url.join("/mcp"), "sse": url.join("/sse"),
+            "admin": format!("http://{}", self.running.admin()), "issuer": self.running.issuer(),
+            "demo": { "username": username, "password": password },
+            "official_client_id": self.official_client_id(),
+        })
     }
 
     /// Runs until the operator sends a signal, then stops both; a second signal does not wait.

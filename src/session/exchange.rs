@@ -10,27 +10,29 @@ use crate::{
 };
 
 /// Answers one request on `outlet`. When the client goes away the call ends with it: from 2026-07-28
-/// on a disconnect is a cancellation.
+/// on a disconnect is a cancellation. Returns the code of the error it answered with, if it did: some
+/// have an HTTP status of their own.
 pub async fn exchange(
     handler: Handler,
     principal: Principal,
     meta: ModernMeta,
     request: Request,
     outlet: Outlet,
-) {
+) -> Option<i32> {
     let cancelled = CancellationToken::new();
     let client = Client::of_request(meta.client_capabilities, outlet.clone(), meta.log_level);
     let context = CallContext::new(principal, meta.version, cancelled.clone(), client);
-    let answer = tokio::select! {
+    let (answer, code) = tokio::select! {
         result = handler.handle(context, &request.method, request.params.as_ref()) => match result {
-            Ok(result) => encode_result(&request.id, result),
-            Err(error) => encode_error(Some(&request.id), &error),
+            Ok(result) => (encode_result(&request.id, result), None),
+            Err(error) => (encode_error(Some(&request.id), &error), Some(error.code)),
         },
         _gone = outlet.closed() => {
             cancelled.cancel();
-            return;
+            return None;
         }
     };
     // The client may have left while the answer was written.
     let _nobody_waits = outlet.send(Frame::Answer(answer));
+    code
 }

@@ -49,6 +49,8 @@ fn body(door: &Door) -> Markup {
     let waiting_for = door.health.waiting_for();
     let url = &door.public_url;
     let issuer = door.verifier.discovery().issuer();
+    let provider = door.verifier.discovery().current();
+    let registers = provider.is_none_or(|provider| provider.registration_endpoint().is_some());
     let tools: Vec<_> = door.handler.tool_names().collect();
     page::wide_frame(
         "An MCP server with a door",
@@ -68,6 +70,12 @@ fn body(door: &Door) -> Markup {
                 (fact("Open sessions", &html! { (door.router.sessions()) }))
             }
             h2 { "Connect a client" }
+            @if !registers {
+                p.note {
+                    "Agents can't register themselves at this provider: yours needs a client id from \
+                     whoever runs this server."
+                }
+            }
             @for setup in setups(url) {
                 section.setup {
                     h3 { (setup.client) span.quiet.small { (setup.place) } }

@@ -4,12 +4,20 @@ use std::time::Duration;
 
 use actix_web::{
     HttpResponse,
-    http::header::{HeaderName, HeaderValue},
+    http::{
+        StatusCode,
+        header::{HeaderName, HeaderValue},
+    },
+    rt::task::JoinHandle,
 };
+use bytes::Bytes;
 use futures_util::StreamExt;
 
 use super::{Door, event_stream::EventStream};
-use crate::outlet::{Frame, Frames};
+use crate::{
+    outlet::{Frame, Frames},
+    protocol::codes,
+};
 
 /// How long an answer may take before its stream is begun: shorter than any proxy's patience with a
 /// silent response, longer than most calls.
@@ -18,21 +26,66 @@ const STREAM_AFTER: Duration = Duration::from_secs(5);
 /// Waits for the first frame and answers in the form that fits it.
 pub(super) async fn reply(
     door: &Door,
-    mut frames: Frames,
+    frames: Frames,
     header: Option<(HeaderName, HeaderValue)>,
 ) -> HttpResponse {
-    let first = tokio::time::timeout(STREAM_AFTER, frames.next()).await;
-    let mut response = match first {
-        Ok(Some(Frame::Answer(answer))) => HttpResponse::Ok()
-            .content_type("application/json")
-            .body(answer),
-        Ok(first) => stream(door, first, frames),
-        Err(_not_yet) => stream(door, None, frames),
+    let mut response = match begin(frames).await {
+        Begun::Answered(answer) => json(StatusCode::OK, answer),
+        Begun::Streaming(first, frames) => stream(door, first, frames),
     };
     if let Some((name, value)) = header {
         response.headers_mut().insert(name, value);
     }
     response
+}
+
+/// The same for a request without a session, where some errors have a status of their own. `call`
+/// ends with the code of the error it answered with.
+pub(super) async fn reply_modern(
+    door: &Door,
+    frames: Frames,
+    call: JoinHandle<Option<i32>>,
+) -> HttpResponse {
+    match begin(frames).await {
+        Begun::Answered(answer) => {
+            let code = call.await.ok().flatten();
+            json(code.map_or(StatusCode::OK, status_of), answer)
+        }
+        // A stream has said 200 before anybody knows how the call ends.
+        Begun::Streaming(first, frames) => stream(door, first, frames),
+    }
+}
+
+/// How a call begins to answer.
+enum Begun {
+    /// With its answer.
+    Answered(Bytes),
+    /// With something else, or nothing for long.
+    Streaming(Option<Frame>, Frames),
+}
+
+async fn begin(mut frames: Frames) -> Begun {
+    match tokio::time::timeout(STREAM_AFTER, frames.next()).await {
+        Ok(Some(Frame::Answer(answer))) => Begun::Answered(answer),
+        Ok(first) => Begun::Streaming(first, frames),
+        Err(_not_yet) => Begun::Streaming(None, frames),
+    }
+}
+
+fn json(status: StatusCode, answer: Bytes) -> HttpResponse {
+    HttpResponse::build(status)
+        .content_type("application/json")
+        .body(answer)
+}
+
+/// The status of an error that a call ended with (2026-07-28, error codes). All others are the
+/// business of the message alone.
+fn status_of(code: i32) -> StatusCode {
+    match code {
+        codes::MISSING_REQUIRED_CLIENT_CAPABILITY => StatusCode::BAD_REQUEST,
+        codes::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        _ => StatusCode::OK,
+    }
 }
 
 fn stream(door: &Door, first: Option<Frame>, frames: Frames) -> HttpResponse {

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::{
     Door, Endpoint, Refusal, RefusalKind, body,
     headers::{self, PROTOCOL_VERSION, SESSION_ID},
-    reply::reply,
+    reply::{reply, reply_modern},
 };
 use crate::{
     auth::Principal,
@@ -123,8 +123,8 @@ async fn answer_modern(
 
     let (outlet, frames) = outlet(door.stream);
     let call = exchange(door.handler.clone(), principal, meta, request, outlet);
-    actix_web::rt::spawn(call);
-    Ok(reply(door, frames, None).await)
+    let call = actix_web::rt::spawn(call);
+    Ok(reply_modern(door, frames, call).await)
 }
 
 async fn answer_legacy(

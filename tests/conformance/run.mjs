@@ -3,12 +3,12 @@
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { knock, usherDev } from '../outside/cases/usher.mjs';
+import { conformanceServer, knock, usherDev } from '../outside/cases/usher.mjs';
 import { NODE, endAll } from '../outside/kit.mjs';
 import { discover, obtainTokens, register } from '../outside/plain_agent.mjs';
 import { signIn } from '../outside/sign_in.mjs';
 import { tokenProxy } from './proxy.mjs';
-import { CLIENT_EXTENSIONS, EXTENSIONS, PROVIDER, USHER_AGENT, USHER_DEV } from './scenarios.mjs';
+import { CLIENT_EXTENSIONS, EXTENSIONS, PROVIDER, SERVER, USHER_AGENT } from './scenarios.mjs';
 import { listSuite, runSuite, startSuite } from './suite.mjs';
 
 const { values } = parseArgs({ options: { only: { type: 'string', multiple: true, default: [] }, list: { type: 'boolean', default: false } } });
@@ -16,8 +16,6 @@ const wanted = (name) => values.only.length === 0 || values.only.some((pattern) 
 
 const AGENT = `${NODE} ${join(import.meta.dirname, 'agent.mjs')}`;
 const CALLBACK_HOST = '127.0.0.1';
-// The suite leaves its sessions open, and all of them are one caller's.
-const SESSIONS_OF_SUITE = ['--set', 'session.per_principal_max=10000'];
 
 let [passed, failed, notYet] = [0, 0, 0];
 
@@ -103,7 +101,7 @@ async function judgeProvider({ ready }, makeClient) {
 /** Each scenario of the suite is in a list, and each list names scenarios of the suite. */
 async function judgeLists() {
   const all = (lists, extensions) => [...Object.entries(lists).flatMap(([version, { pass, notYet: waiting }]) => [...Object.keys(pass), ...Object.keys(waiting)].map((name) => `${name} ${version}`)), ...Object.keys(extensions).map((name) => `${name} extension`)].sort();
-  for (const [kind, lists, extensions] of [['server', USHER_DEV, EXTENSIONS], ['client', USHER_AGENT, CLIENT_EXTENSIONS]]) {
+  for (const [kind, lists, extensions] of [['server', SERVER, EXTENSIONS], ['client', USHER_AGENT, CLIENT_EXTENSIONS]]) {
     const name = `lists: every ${kind} scenario of the suite is named`;
     if (!wanted(name)) continue;
     if (values.list) {
@@ -118,21 +116,31 @@ async function judgeLists() {
   }
 }
 
+/** Stops a server, and says how it ended. */
+async function ended(child) {
+  const how = await child.stop();
+  return { 'ends cleanly afterwards': [{ id: 'exit', status: how === 0 ? 'SUCCESS' : 'FAILURE', details: { how, log: child.tail() } }] };
+}
+
 await judgeLists();
 
-const usher = values.list ? undefined : await usherDev(...SESSIONS_OF_SUITE);
-const proxy = values.list ? undefined : await (async (token) => tokenProxy(usher.ready.mcp, () => token))(await tokenFor(usher));
+const server = values.list ? undefined : await conformanceServer();
+const proxy = values.list ? undefined : await (async (token) => tokenProxy(server.ready.mcp, () => token))(await tokenFor(server));
 
-for (const [version, lists] of Object.entries(USHER_DEV)) {
-  await group(`usher dev, ${version}`, lists, () => runSuite('server', '--url', proxy.url, '--suite', 'all', '--spec-version', version));
+for (const [version, lists] of Object.entries(SERVER)) {
+  await group(`server, ${version}`, lists, () => runSuite('server', '--url', proxy.url, '--suite', 'all', '--spec-version', version));
 }
-await group('usher dev, extensions', { pass: {}, notYet: EXTENSIONS });
+await group('server, extensions', { pass: {}, notYet: EXTENSIONS });
 
-await group('usher dev', { pass: { 'without a token the suite gets nowhere': {} } }, async () => {
-  const { status } = await knock(usher.ready.mcp);
+await group('server', { pass: { 'without a token the suite gets nowhere': {} } }, async () => {
+  const { status } = await knock(server.ready.mcp);
   return { 'without a token the suite gets nowhere': [{ id: 'status', status: status === 401 ? 'SUCCESS' : 'FAILURE', details: { status } }] };
 });
 
+await proxy?.stop();
+await group('server', { pass: { 'ends cleanly afterwards': {} } }, () => ended(server));
+
+const usher = values.list ? undefined : await usherDev();
 const asRegistered = async (callback) => register(await discover(usher.ready.issuer), { name: 'Conformance suite', redirectUri: callback });
 await group('provider, registered client', { pass: PROVIDER }, () => judgeProvider(usher, asRegistered));
 await group('provider, official app', { pass: PROVIDER }, () => judgeProvider(usher, async () => usher.ready.official_client_id));
@@ -142,11 +150,7 @@ for (const [version, lists] of Object.entries(USHER_AGENT)) {
 }
 await group('usher agent, extensions', { pass: {}, notYet: CLIENT_EXTENSIONS });
 
-await proxy?.stop();
-await group('usher dev', { pass: { 'ends cleanly afterwards': {} } }, async () => {
-  const how = await usher.stop();
-  return { 'ends cleanly afterwards': [{ id: 'exit', status: how === 0 ? 'SUCCESS' : 'FAILURE', details: { how, log: usher.tail() } }] };
-});
+await group('usher dev', { pass: { 'ends cleanly afterwards': {} } }, () => ended(usher));
 await endAll();
 
 if (!values.list) {

@@ -39,8 +39,8 @@ const notYetInSessions = {
   'resources-unsubscribe': RESOURCES,
 };
 
-/** `usher dev` by itself: its built-in tools, none of the suite's. */
-export const USHER_DEV = {
+/** The example server. */
+export const SERVER = {
   '2025-06-18': {
     pass: { 'server-initialize': {}, 'server-session-lifecycle': {}, ping: {}, 'tools-list': {} },
     notYet: notYetInSessions,

@@ -147,7 +147,13 @@ fn every_mistake_of_a_configuration_is_named_at_once() {
 fn a_server_that_would_be_unsafe_does_not_start() {
     let open = File::new("open-secret", "s3cret-value\n", 0o644);
     let secret_file = format!("issuer.introspection_client_secret_file={}", open.path());
-    let issuer = ["serve", "--issuer", "https://issuer.example"];
+    let issuer = [
+        "serve",
+        "--issuer",
+        "https://issuer.example",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ];
     for (flags, named) in [
         (&["serve"][..], "no authorization server"),
         (
@@ -178,13 +184,8 @@ fn a_server_that_would_be_unsafe_does_not_start() {
         ),
         (
             &[
-                &issuer[..],
-                &[
-                    "--listen",
-                    "127.0.0.1:4999",
-                    "--admin-listen",
-                    "127.0.0.1:4999",
-                ],
+                &issuer[..3],
+                &["--listen", "127.0.0.1:1", "--admin-listen", "127.0.0.1:1"],
             ]
             .concat(),
             "server.admin_listen",
@@ -198,18 +199,7 @@ fn a_server_that_would_be_unsafe_does_not_start() {
             "issuer.algorithms",
         ),
         (
-            &[
-                &issuer[..],
-                &[
-                    "--log",
-                    "===",
-                    "--listen",
-                    "127.0.0.1:0",
-                    "--admin-listen",
-                    "127.0.0.1:0",
-                ],
-            ]
-            .concat(),
+            &[&issuer[..], &["--log", "===", "--listen", "127.0.0.1:0"]].concat(),
             "log.filter",
         ),
     ] {
@@ -220,6 +210,29 @@ fn a_server_that_would_be_unsafe_does_not_start() {
             !err.contains("s3cret-value") && !err.contains("panicked"),
             "{err}"
         );
+    }
+}
+
+// X08: credentials are a part of the configuration like any other.
+#[test]
+fn half_a_credential_is_named_beside_other_mistakes() {
+    let (code, _, err) = run(&[
+        "serve",
+        "--issuer",
+        "https://issuer.example",
+        "--set",
+        "issuer.introspection_client_id=a",
+        "--set",
+        "session.max=0",
+    ]);
+
+    assert_eq!(code, Some(1));
+    for named in [
+        "issuer.introspection_client_secret_file",
+        "session.max",
+        "2 mistakes",
+    ] {
+        assert!(err.contains(named), "{named} is not named in: {err}");
     }
 }
 

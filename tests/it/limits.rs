@@ -12,6 +12,7 @@ use crate::kit::{
     Ask, Mcp, Scene, Sse, eventually,
     mcp::{call, initialize},
     tools::Gate,
+    within,
 };
 
 fn millis(milliseconds: u64) -> HumanDuration {
@@ -290,15 +291,18 @@ async fn a_tool_that_never_answers_is_answered_for() {
     );
 }
 
-// O10, one of them: whoever does not read loses the stream, and nobody waits for it.
-#[tokio::test]
-async fn a_reader_that_does_not_read_loses_its_stream() {
-    let large = Tool::new(
+fn large() -> Tool {
+    Tool::new(
         "large",
         "Says much.",
         |_: CallContext, _: NoArguments| async move { Ok("x".repeat(1 << 20)) },
-    );
-    let scene = Scene::of(|_| (), vec![large]).await;
+    )
+}
+
+// O10, one of them: whoever does not read loses the stream, and nobody waits for it.
+#[tokio::test]
+async fn a_reader_that_does_not_read_loses_its_stream() {
+    let scene = Scene::of(|_| (), vec![large()]).await;
     let mut slow = Sse::ready(&scene, &scene.token("alice")).await;
     let mut healthy = Sse::ready(&scene, &scene.token("bob")).await;
 
@@ -320,6 +324,41 @@ async fn a_reader_that_does_not_read_loses_its_stream() {
         scene.metric("usher_sessions_closed_total{reason=\"slow_reader\"}"),
         1
     );
+}
+
+// O10: the session is freed at once; what it was written to has to go, too.
+#[ignore = "does not hold: actix-http has no deadline for a write that stalls"]
+#[tokio::test]
+async fn a_reader_that_does_not_read_loses_its_connection() {
+    let scene = Scene::of(|_| (), vec![large()]).await;
+    let mut slow = Sse::ready(&scene, &scene.token("alice")).await;
+
+    for id in 0..200 {
+        let ask = slow.message(&call(id, "large"));
+        if slow.posts.ask(&ask).await.status != 202 {
+            break;
+        }
+    }
+
+    scene.sessions(0).await;
+    within(Duration::from_secs(15), "the stream is closed", || {
+        scene.metric("usher_streams_open") == 0
+    })
+    .await;
+}
+
+// O07: the deadline for a head counts on a connection's first request only.
+#[ignore = "does not hold: actix-http has no deadline for the head of a later request"]
+#[tokio::test]
+async fn a_later_head_that_never_ends_is_given_up_too() {
+    let scene = Scene::new().await;
+    let mut wire = scene.wire().await;
+    wire.ask(&Ask::get(&scene, "/nothing")).await.is(404);
+
+    wire.send("G").await;
+
+    let rest = tokio::time::timeout(Duration::from_secs(8), wire.rest()).await;
+    assert!(rest.is_ok(), "still open");
 }
 
 // F22

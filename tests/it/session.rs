@@ -430,6 +430,28 @@ async fn a_second_stream_is_refused_and_the_first_still_receives() {
     assert_eq!(scene.running().sessions(), 1);
 }
 
+// S14
+#[tokio::test]
+async fn of_many_streams_at_once_one_is_opened() {
+    let scene = Scene::new().await;
+    let mcp = Mcp::ready(&scene, &scene.token("alice")).await;
+    let stream = mcp.stream(&scene);
+
+    let mut wires = Vec::new();
+    for _ in 0..10 {
+        wires.push(scene.wire().await);
+    }
+    let opened = wires.iter_mut().map(|wire| async {
+        wire.send_ask(&stream).await;
+        wire.head().await.status
+    });
+    let mut statuses = join_all(opened).await;
+
+    statuses.sort_unstable();
+    assert_eq!(statuses, [vec![200], vec![409; 9]].concat());
+    assert_eq!(scene.metric("usher_streams_open"), 1);
+}
+
 // S16
 #[tokio::test]
 async fn a_deleted_session_is_gone_from_everywhere() {
@@ -802,6 +824,33 @@ async fn one_callers_sessions_are_bounded_and_others_are_not_affected() {
         scene.metric("usher_limit_hit_total{limit=\"session.per_principal_max\"}"),
         3
     );
+}
+
+// S32: nor does it help to come with all at once.
+#[tokio::test]
+async fn a_crowd_of_one_caller_gets_no_place_more() {
+    let scene = Scene::with(|config| config.router.per_principal_max = 5).await;
+    let token = scene.token("alice");
+    let hello = Ask::post(&scene, "/mcp", &token, &initialize(0, "2025-11-25"));
+    let stream = Ask::stream(&scene, "/sse", &token);
+
+    let mut wires = Vec::new();
+    for _ in 0..20 {
+        wires.push((scene.wire().await, scene.wire().await));
+    }
+    let both = wires.iter_mut().map(|(post, get)| {
+        let (hello, stream) = (&hello, &stream);
+        async move {
+            post.send_ask(hello).await;
+            get.send_ask(stream).await;
+            [post.head().await.status, get.head().await.status]
+        }
+    });
+    let statuses = join_all(both).await.concat();
+
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 5);
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 35);
+    assert_eq!(scene.running().sessions(), 5);
 }
 
 // S32

@@ -766,6 +766,26 @@ async fn a_token_that_is_too_long_is_refused_before_anybody_is_asked() {
     assert_eq!((usage.entries, usage.refusals), (0, 0));
 }
 
+// K35, scaled
+#[tokio::test]
+async fn any_number_of_unknown_keys_makes_us_fetch_once() {
+    let scene = Scene::new().await;
+    let claims = scene.claims("mallory").to_string();
+    let before = scene.issuer.count(Endpoint::Keys);
+    let mut asks = Vec::new();
+    for number in 0..200 {
+        let header = json!({ "alg": "ES256", "typ": "at+jwt", "kid": format!("k{number}") });
+        let token = scene.key.token_with(&header, &claims);
+        asks.push(Ask::stream(&scene, "/sse", &token));
+    }
+
+    let replies = futures_util::future::join_all(asks.iter().map(|ask| scene.ask(ask))).await;
+
+    assert!(replies.iter().all(|reply| reply.status == 401));
+    assert!(scene.issuer.count(Endpoint::Keys) <= before + 1);
+    accepted(&scene, &scene.token("alice")).await;
+}
+
 // K40, the POST of it
 #[tokio::test]
 async fn a_revoked_token_is_refused_once_its_answer_has_aged() {
@@ -793,6 +813,26 @@ async fn a_revoked_token_is_refused_once_its_answer_has_aged() {
         scene.issuer.count(Endpoint::Introspection) >= 2
     })
     .await;
+}
+
+// K40, the stream of it: nobody has to POST for a revocation to count.
+#[ignore = "does not hold: an open stream's token is not asked about again"]
+#[tokio::test]
+async fn a_stream_whose_token_was_revoked_is_ended() {
+    let scene = Scene::with(|config| {
+        introspecting(config);
+        config.issuer.cache.answer_ttl = HumanDuration::new(Duration::from_millis(300));
+    })
+    .await;
+    let audience = scene.url("/mcp");
+    let claims = json!({ "sub": "alice", "aud": audience, "exp": NOW + 600 });
+    scene.issuer.know("good", claims);
+    let mut sse = Sse::ready(&scene, "good").await;
+
+    scene.issuer.know("good", json!({ "active": false }));
+
+    let ended = tokio::time::timeout(Duration::from_secs(6), sse.events.farewell()).await;
+    assert!(ended.is_ok(), "still open");
 }
 
 // K42, scaled

@@ -118,6 +118,42 @@ async fn our_own_pages_may_call_and_read() {
     );
 }
 
+// T02: where pages of this machine are let in, those are all.
+#[tokio::test]
+async fn pages_of_this_machine_are_let_in_where_that_is_set_and_no_others() {
+    let scene = Scene::with(|config| config.transport.gate.allow_loopback_origins = true).await;
+    let token = scene.token("alice");
+    let hello = Ask::post(&scene, "/mcp", &token, &initialize(0, "2025-11-25"));
+
+    for origin in [
+        "http://localhost:6274",
+        "http://127.0.0.1:1",
+        "http://[::1]:9",
+    ] {
+        let reply = scene
+            .ask(&hello.clone().header("Origin", origin))
+            .await
+            .is(200);
+        assert_eq!(reply.header("access-control-allow-origin"), Some(origin));
+    }
+    for origin in [
+        EVIL,
+        "null",
+        "http://localhost.evil.example",
+        "http://127.0.0.1.nip.io",
+        "http://localhost@evil.example",
+        "http://0.0.0.0:6274",
+        "http://192.168.0.1",
+        "file://",
+        "localhost:6274",
+    ] {
+        scene
+            .ask(&hello.clone().header("Origin", origin))
+            .await
+            .is(403);
+    }
+}
+
 // T04
 #[tokio::test]
 async fn a_name_that_is_not_ours_is_refused_however_it_is_said() {
@@ -652,6 +688,33 @@ async fn a_method_that_an_endpoint_does_not_have_is_refused_with_those_it_has() 
             // The connection is in step: the next answer is the next request's.
             wire.ask(&Ask::get(&scene, "/nothing")).await.is(404);
         }
+    }
+    scene.assert_no_state();
+}
+
+// T30: what is only to be read, and what is not there at all.
+#[tokio::test]
+async fn no_method_is_answered_but_by_what_knows_it() {
+    let scene = Scene::new().await;
+
+    for method in ["HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS"] {
+        for target in ["/", "/nothing", "/%6dcp", "/mc%70", "/ss%65"] {
+            let mut wire = scene.wire().await;
+            let reply = wire.ask(&Ask::new(&scene, method, target)).await;
+            assert!(
+                matches!(reply.status, 401 | 404 | 405),
+                "{method} {target}: {reply:?}"
+            );
+            wire.ask(&Ask::get(&scene, "/nothing")).await.is(404);
+        }
+    }
+    // However it is written, an endpoint wants its token.
+    for target in ["/%6dcp", "/ss%65", "/mcp?x", "/sse?sessionId=x", "/mcp#x"] {
+        let reply = scene.ask(&Ask::get(&scene, target)).await;
+        assert!(
+            matches!(reply.status, 400 | 401 | 404),
+            "{target}: {reply:?}"
+        );
     }
     scene.assert_no_state();
 }

@@ -121,7 +121,8 @@ impl Wire {
         reply
     }
 
-    async fn head(&mut self) -> Reply {
+    /// Reads an answer's head, and leaves its body.
+    pub(crate) async fn head(&mut self) -> Reply {
         let end = loop {
             if let Some(end) = find(&self.read, b"\r\n\r\n") {
                 break end;

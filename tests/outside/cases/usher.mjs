@@ -1,7 +1,7 @@
 // Starting the server under judgement and the Logto-like provider.
 
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { HERE, NODE, ROOT, launch, start } from '../kit.mjs';
 
 const anyPort = ['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--json'];
@@ -18,6 +18,9 @@ function binary() {
 const env = { NODE }; // for the stand-in only
 
 export const usherDev = (...more) => launch('usher dev', binary(), ['dev', ...anyPort, '--provider-listen', '127.0.0.1:0', ...more], { env });
+
+/** examples/conformance: every feature of the library, with a provider of its own. */
+export const conformanceServer = () => launch('conformance server', process.env.CONFORMANCE_BIN ?? join(dirname(binary()), 'examples', 'conformance'), [], { env });
 
 export function usherServe(issuer, settings = {}) {
   const set = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);

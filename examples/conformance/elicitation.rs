@@ -1,0 +1,103 @@
+//! Tools that ask the user to fill in a form.
+
+use mcp_usher::handler::{CallContext, Elicited, NoArguments, Tool};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+#[derive(Deserialize, JsonSchema)]
+struct Question {
+    /// What to ask the user
+    message: String,
+}
+
+/// A form from a type: its schema is derived, and the answer comes checked.
+#[derive(Deserialize, Serialize, JsonSchema)]
+struct Account {
+    /// User's response
+    username: String,
+    /// User's email address
+    email: String,
+}
+
+pub(crate) fn tools() -> Vec<Tool> {
+    vec![
+        Tool::new(
+            "test_elicitation",
+            "Asks the user for a name and an address.",
+            |call: CallContext, Question { message }| async move {
+                let answer = call.elicit::<Account>("account", &message).await?;
+                Ok(format!("User response: {}", shown(&answer)))
+            },
+        ),
+        Tool::new(
+            "test_streaming_elicitation",
+            "Asks the user for a name, on the call's own stream.",
+            |call: CallContext, _: NoArguments| async move {
+                let answer = call.elicit::<Account>("account", "Who are you?").await?;
+                Ok(format!("User response: {}", shown(&answer)))
+            },
+        ),
+        asking("test_elicitation_sep1034_defaults", defaults),
+        asking("test_elicitation_sep1330_enums", choices),
+    ]
+}
+
+/// A tool that asks with a schema written by hand.
+fn asking(name: &str, schema: fn() -> Value) -> Tool {
+    Tool::new(
+        name,
+        "Asks the user to fill in a form.",
+        move |call: CallContext, _: NoArguments| async move {
+            let answer = call.elicit_with("form", "Please fill in the form", schema());
+            Ok(format!("Elicitation completed: {}", shown(&answer.await?)))
+        },
+    )
+}
+
+fn shown(answer: &Elicited<impl Serialize>) -> String {
+    match answer {
+        Elicited::Accepted(content) => format!("action=accept, content={}", json!(content)),
+        Elicited::Declined => "action=decline".to_owned(),
+        Elicited::Cancelled => "action=cancel".to_owned(),
+    }
+}
+
+/// A default for each kind of field.
+fn defaults() -> Value {
+    let statuses = ["active", "inactive", "pending"];
+    json!({
+        "type": "object",
+        "properties": {
+            "name": { "type": "string", "default": "John Doe" },
+            "age": { "type": "integer", "default": 30 },
+            "score": { "type": "number", "default": 95.5 },
+            "status": { "type": "string", "enum": statuses, "default": "active" },
+            "verified": { "type": "boolean", "default": true },
+        },
+    })
+}
+
+/// The five ways to write a choice.
+fn choices() -> Value {
+    let options = ["option1", "option2", "option3"];
+    let titled = [
+        json!({ "const": "value1", "title": "First Option" }),
+        json!({ "const": "value2", "title": "Second Option" }),
+        json!({ "const": "value3", "title": "Third Option" }),
+    ];
+    json!({
+        "type": "object",
+        "properties": {
+            "untitledSingle": { "type": "string", "enum": options },
+            "titledSingle": { "type": "string", "oneOf": titled },
+            "legacyEnum": {
+                "type": "string",
+                "enum": ["opt1", "opt2", "opt3"],
+                "enumNames": ["Option One", "Option Two", "Option Three"],
+            },
+            "untitledMulti": { "type": "array", "items": { "type": "string", "enum": options } },
+            "titledMulti": { "type": "array", "items": { "anyOf": titled } },
+        },
+    })
+}
