@@ -224,7 +224,7 @@ fn a_form_has_no_references() {
         Large,
     }
 
-    let form = tools::form_of::<Form>();
+    let form = schema::form_of::<Form>();
 
     assert_eq!(
         form["properties"]["size"]["enum"],
