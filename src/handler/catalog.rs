@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Changes, Prompt, Resource, ResourceTemplate, Tool, completion::Completer, resources::URI,
+    Changes, Prompt, Resource, ResourceTemplate, SchemaError, Tool, completion::Completer,
+    resources::URI,
 };
 use crate::{
     protocol::{Method, ProtocolVersion, Raw, RpcError, codes},
@@ -56,6 +57,15 @@ impl Catalog {
     #[must_use]
     pub fn changes(&self) -> Changes {
         self.changes.clone()
+    }
+
+    /// Compiles every tool's schemas.
+    ///
+    /// # Errors
+    /// [`SchemaError`] for the first tool with one that can't be used.
+    pub(super) fn compile(&self) -> Result<(), SchemaError> {
+        let mut tools = self.tools.values();
+        tools.try_for_each(|tool| tool.schemas().map(|_compiled| ()).map_err(Clone::clone))
     }
 
     pub(super) fn has_resources(&self) -> bool {

@@ -1,6 +1,18 @@
-//! Why a call failed, as its tool says it.
+//! Why a call failed, as its tool says it; and why a handler could not be made.
 
+use super::{NoKey, SchemaError};
 use crate::protocol::RpcError;
+
+/// A handler could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum HandlerError {
+    /// There is no randomness for a sealing key.
+    #[error("could not make a sealing key")]
+    Sealing(#[from] NoKey),
+    /// A tool's schema can't be used.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+}
 
 /// A tool's failure.
 ///

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::{CallContext, ToolError, client::Question, tools::form_of};
+use super::{CallContext, ToolError, client::Question, schema::form_of};
 use crate::protocol::{Method, ProtocolVersion};
 
 /// What the user did with a form.

@@ -18,6 +18,7 @@ mod prompts;
 mod questions;
 mod replay;
 mod resources;
+mod schema;
 mod template;
 mod tools;
 
@@ -31,12 +32,13 @@ pub use catalog::Catalog;
 pub use changes::{Change, ChangeListener, Changes, WAITING_MAX};
 pub use client::{Client, LogThreshold};
 pub use context::CallContext;
-pub use error::{InputRequired, ToolError};
+pub use error::{HandlerError, InputRequired, ToolError};
 pub use input::{ClientCapability, Elicited, Root};
 pub use prompts::{Prompt, PromptArguments, PromptMessage};
 pub use questions::Questions;
 pub use replay::NoKey;
 pub use resources::{Resource, ResourceTemplate, Variables};
+pub use schema::SchemaError;
 pub use template::TemplateError;
 pub use tools::{IntoToolResult, NoArguments, Structured, Tool};
 
@@ -106,14 +108,15 @@ impl Handler {
     /// A handler of this catalog.
     ///
     /// # Errors
-    /// [`NoKey`] where the system has no randomness for a sealing key.
+    /// A tool's schema can't be compiled, or the system has no randomness for a sealing key.
     pub fn new(
         config: Config,
         info: ServerInfo,
         catalog: Catalog,
         metrics: Metrics,
         clock: Clock,
-    ) -> Result<Self, NoKey> {
+    ) -> Result<Self, HandlerError> {
+        catalog.compile()?;
         let sealer = Sealer::new(clock, config.input_deadline)?;
         Ok(Self(Arc::new(Inner {
             config,

@@ -2,14 +2,21 @@
 //!
 //! Made by whoever builds a server, kept in a [`Handler`](super::Handler).
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, OnceLock},
+};
 
 use futures_util::future::BoxFuture;
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{CallContext, ToolError};
+use super::{
+    CallContext, SchemaError, ToolError,
+    schema::{Schemas, output_schema_of, schema_of},
+};
 use crate::{
     protocol::{CallToolResult, ToolAnnotations, ToolDescription},
     scope::Scopes,
@@ -24,6 +31,7 @@ type Run = dyn Fn(CallContext, Value) -> BoxFuture<'static, Result<CallToolResul
 pub struct Tool {
     description: ToolDescription,
     needs: Scopes,
+    schemas: Arc<OnceLock<Result<Schemas, SchemaError>>>,
     run: Arc<Run>,
 }
 
@@ -66,8 +74,7 @@ impl Tool {
                     let running = function(context, arguments);
                     Box::pin(async move { running.await?.into_tool_result() })
                 }
-                // Wrong arguments are the model's to mend, so they are a tool error and no JSON-RPC
-                // one (2025-11-25, tools, error handling).
+                // A type may be narrower than its schema says.
                 Err(error) => Box::pin(async move {
                     Err(ToolError::failed(format!(
                         "the arguments don't fit: {error}"
@@ -113,6 +120,7 @@ impl Tool {
                 annotations: None,
             },
             needs: Scopes::none(),
+            schemas: Arc::default(),
             run,
         }
     }
@@ -138,6 +146,15 @@ impl Tool {
         self
     }
 
+    /// Declares what [`Structured`] data it returns: `T`'s schema, which every result is checked
+    /// against.
+    #[must_use]
+    pub fn output<T: JsonSchema>(mut self) -> Self {
+        self.description.output_schema = Some(output_schema_of::<T>());
+        self.schemas = Arc::default();
+        self
+    }
+
     /// The name it is called by.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -152,12 +169,45 @@ impl Tool {
         &self.needs
     }
 
+    /// Its schemas, compiled when they are first asked for: that is when the server is built.
+    pub(super) fn schemas(&self) -> Result<&Schemas, &SchemaError> {
+        let compile = || Schemas::of(&self.description);
+        self.schemas.get_or_init(compile).as_ref()
+    }
+
+    /// Runs it on arguments that fit its schema, and lets only a result out that does.
     pub(super) async fn run(
         &self,
         context: CallContext,
         arguments: Map<String, Value>,
     ) -> Result<CallToolResult, ToolError> {
-        (self.run)(context, Value::Object(arguments)).await
+        let schemas = self.schemas().map_err(|unusable| {
+            tracing::error!(
+                error = unusable as &dyn std::error::Error,
+                "a tool can't run"
+            );
+            ToolError::failed("the tool can't be used")
+        })?;
+        let arguments = Value::Object(arguments);
+        // Wrong arguments are the model's to mend, so they are a tool error and no JSON-RPC one
+        // (2025-11-25, tools, error handling).
+        schemas
+            .check_input(&arguments)
+            .map_err(|why| ToolError::failed(format!("the arguments don't fit: {why}")))?;
+        let result = (self.run)(context, arguments).await?;
+        if !result.is_error
+            && let Err(why) = schemas.check_output(result.structured_content.as_ref())
+        {
+            tracing::error!(
+                tool = self.name(),
+                why,
+                "a result is not what its tool declares"
+            );
+            return Err(ToolError::failed(
+                "the tool's result is not what it declares",
+            ));
+        }
+        Ok(result)
     }
 }
 
@@ -169,27 +219,6 @@ impl fmt::Debug for Tool {
             .field("needs", &self.needs)
             .finish_non_exhaustive()
     }
-}
-
-/// JSON Schema 2020-12 of `A`; always an object at its root, as the specification asks.
-pub(super) fn schema_of<A: JsonSchema>() -> Value {
-    root_schema::<A>(SchemaSettings::draft2020_12())
-}
-
-/// The same without `$ref`: a form's fields have no definitions to point to.
-pub(super) fn form_of<A: JsonSchema>() -> Value {
-    let mut settings = SchemaSettings::draft2020_12();
-    settings.inline_subschemas = true;
-    root_schema::<A>(settings)
-}
-
-fn root_schema<A: JsonSchema>(settings: SchemaSettings) -> Value {
-    let schema = settings.into_generator().into_root_schema_for::<A>();
-    let Value::Object(mut members) = schema.to_value() else {
-        return json!({ "type": "object" });
-    };
-    members.insert("type".to_owned(), json!("object"));
-    Value::Object(members)
 }
 
 impl IntoToolResult for CallToolResult {

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use crate::{config::Problem, fetch::FetchError, handler::NoKey};
+use crate::{config::Problem, fetch::FetchError, handler::HandlerError};
 #[cfg(feature = "dev-idp")]
 use crate::{idp::IdpError, metadata::IssuerError};
 
@@ -29,9 +29,9 @@ pub enum ServerError {
     #[cfg(feature = "dev-idp")]
     #[error("the embedded provider's issuer can't be used")]
     OwnIssuer(#[source] IssuerError),
-    /// There is no randomness for a sealing key.
-    #[error("could not make a sealing key")]
-    Sealing(#[source] NoKey),
+    /// What it offers can't be served: a tool's schema is none, or refers to another document.
+    #[error("could not offer the tools")]
+    Handler(#[source] HandlerError),
     /// The HTTP client could not be set up.
     #[error("could not set up the HTTP client")]
     Fetcher(#[source] FetchError),

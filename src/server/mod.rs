@@ -221,7 +221,7 @@ impl BoundServer {
             metrics.clone(),
             clock.clone(),
         )
-        .map_err(ServerError::Sealing)?;
+        .map_err(ServerError::Handler)?;
         let mut router_config = config.router;
         router_config.session.token_leeway = config.issuer.leeway;
         let router = RouterHandle::start(router_config, handler.clone(), metrics.clone(), clock);

@@ -193,7 +193,8 @@ async fn a_tool_can_ask_what_the_client_supports() {
 async fn a_schema_written_by_hand_is_listed_as_it_is_and_arguments_come_as_they_are() {
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
-        "$defs": { "a": { "$anchor": "x" } }, "if": {}, "then": {}, "additionalProperties": false
+        "$defs": { "a": { "$anchor": "x" } }, "if": {}, "then": {}, "properties": { "a": {} },
+        "additionalProperties": false
     });
     let echo = |_, arguments: Value| async move { Ok(arguments.to_string()) };
     let handler = handler_of(Tool::with_schema("echo", "Echoes", schema.clone(), echo));
@@ -226,7 +227,7 @@ fn a_form_has_no_references() {
         Large,
     }
 
-    let form = tools::form_of::<Form>();
+    let form = schema::form_of::<Form>();
 
     assert_eq!(
         form["properties"]["size"]["enum"],

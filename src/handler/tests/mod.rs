@@ -1,6 +1,7 @@
 //! A handler through its door: one method, one answer.
 
 mod asking;
+mod schemas;
 
 use bytes::Bytes;
 use schemars::JsonSchema;
