@@ -107,7 +107,7 @@ impl CallContext {
         &self.0.client
     }
 
-    pub(super) fn cancellation(&self) -> &CancellationToken {
+    pub(crate) fn cancellation(&self) -> &CancellationToken {
         &self.0.cancelled
     }
 }
