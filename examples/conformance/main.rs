@@ -5,6 +5,7 @@
 //! prints one line of JSON: where it is, and who can sign in. `tests/conformance/run` does that.
 
 mod arguments;
+mod changes;
 mod content;
 mod elicitation;
 mod prompts;
@@ -33,6 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     config.server.admin_listen = ANY_PORT;
     config.router.per_principal_max = SESSIONS_OF_SUITE;
 
+    let mut server = Server::new(config).resource_template(resources::template()?);
     let tools = [
         content::tools(),
         arguments::tools(),
@@ -40,8 +42,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         elicitation::tools(),
         sampling::tools(),
         rounds::tools(),
+        changes::tools(&server.changes()),
     ];
-    let mut server = Server::new(config).resource_template(resources::template()?);
     server = tools.into_iter().flatten().fold(server, Server::tool);
     server = resources::all().into_iter().fold(server, Server::resource);
     server = prompts::all().into_iter().fold(server, Server::prompt);

@@ -1,4 +1,5 @@
-//! Tools that tell the client something while they run: log messages and progress.
+//! Tools that tell the client something while they run: log messages, progress, and that it may hang
+//! up until they are done.
 
 use std::time::Duration;
 
@@ -26,6 +27,11 @@ pub(crate) fn tools() -> Vec<Tool> {
         call.progress(100.0, Some(100.0), None);
         Ok("Went from 0 to 100.")
     };
+    let reconnection = |call: CallContext, _: NoArguments| async move {
+        call.close_stream();
+        tokio::time::sleep(2 * STEP).await;
+        Ok("Reconnection test completed successfully")
+    };
     vec![
         Tool::new("test_tool_with_logging", "Logs as it goes along.", logging),
         Tool::new(
@@ -37,6 +43,11 @@ pub(crate) fn tools() -> Vec<Tool> {
             "test_tool_with_progress",
             "Says how far it has come.",
             progress,
+        ),
+        Tool::new(
+            "test_reconnection",
+            "Lets the client hang up, and come back for the answer.",
+            reconnection,
         ),
     ]
 }

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Delegate, Prompt, Resource, ResourceTemplate, SchemaError, Tool, completion::Completer,
-    resources::URI,
+    Changes, Delegate, Prompt, Resource, ResourceTemplate, SchemaError, Tool,
+    completion::Completer, resources::URI,
 };
 use crate::{
     protocol::{Method, ProtocolVersion, Raw, RpcError, codes},
@@ -25,6 +25,7 @@ pub struct Catalog {
     pub(super) templates: BTreeMap<String, ResourceTemplate>,
     pub(super) prompts: BTreeMap<String, Prompt>,
     pub(super) delegate: Option<Delegate>,
+    pub(super) changes: Changes,
 }
 
 /// Entries on one page of a listing.
@@ -119,6 +120,12 @@ impl Catalog {
         tools.try_for_each(|tool| tool.schemas().map(|_compiled| ()).map_err(Clone::clone))
     }
 
+    /// Where to say that something of it has changed. Clones may be kept by tools.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        self.changes.clone()
+    }
+
     pub(super) fn has_resources(&self) -> bool {
         !self.resources.is_empty() || !self.templates.is_empty()
     }
@@ -126,12 +133,13 @@ impl Catalog {
     /// What is declared in `initialize` and `server/discover`.
     pub(super) fn capabilities(&self, version: ProtocolVersion) -> Value {
         let mut capabilities = Map::new();
-        capabilities.insert("tools".to_owned(), json!({}));
+        capabilities.insert("tools".to_owned(), json!({ "listChanged": true }));
         if self.has_resources() {
-            capabilities.insert("resources".to_owned(), json!({}));
+            let offered = json!({ "subscribe": true, "listChanged": true });
+            capabilities.insert("resources".to_owned(), offered);
         }
         if !self.prompts.is_empty() {
-            capabilities.insert("prompts".to_owned(), json!({}));
+            capabilities.insert("prompts".to_owned(), json!({ "listChanged": true }));
         }
         if self.completes() && version >= ProtocolVersion::V2025_03_26 {
             capabilities.insert("completions".to_owned(), json!({}));

@@ -103,6 +103,12 @@ impl CallContext {
         self.client().log(level, None, &data.into());
     }
 
+    /// Lets the client go for now, if it can come back for the rest (2025-11-25, polling): its
+    /// connection is free while a long call runs. Elsewhere nothing happens.
+    pub fn close_stream(&self) {
+        self.client().outlet.detach();
+    }
+
     pub(super) fn client(&self) -> &Client {
         &self.0.client
     }

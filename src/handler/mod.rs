@@ -7,6 +7,7 @@
 
 mod builtin;
 mod catalog;
+mod changes;
 mod client;
 mod completion;
 mod context;
@@ -29,6 +30,7 @@ use serde_json::{Value, json};
 
 pub use builtin::whoami;
 pub use catalog::Catalog;
+pub use changes::{Change, ChangeListener, Changes, WAITING_MAX};
 pub use client::{Client, LogThreshold};
 pub use context::CallContext;
 pub use delegate::Delegate;
@@ -135,6 +137,12 @@ impl Handler {
             .initialize_result(version, &self.0.catalog.capabilities(version))
     }
 
+    /// Where changes of lists and resources are said.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.0.catalog.changes
+    }
+
     /// Names of all tools, in order.
     pub fn tool_names(&self) -> impl Iterator<Item = &str> {
         self.0.catalog.tools.keys().map(String::as_str)
@@ -157,7 +165,11 @@ impl Handler {
         let catalog = &self.0.catalog;
         let ours = match method {
             Method::ToolsList | Method::ToolsCall => true,
-            Method::ServerDiscover => version.is_modern(),
+            Method::ServerDiscover | Method::SubscriptionsListen => version.is_modern(),
+            Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
+                catalog.has_resources() && !version.is_modern()
+            }
+            Method::LoggingSetLevel => !version.is_modern(),
             Method::ResourcesList | Method::ResourcesTemplatesList | Method::ResourcesRead => {
                 catalog.has_resources()
             }
@@ -192,7 +204,14 @@ impl Handler {
                 self.call(context, method, params).await?
             }
             Method::CompletionComplete => (self.complete(read_params(params)?)?, CacheHint::None),
-            _ => (self.0.catalog.list(method, params, version)?, kept()),
+            Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourcesTemplatesList => {
+                (self.0.catalog.list(method, params, version)?, kept())
+            }
+            // What belongs to a session or a stream is answered there.
+            _ => return Err(RpcError::method_not_found(method)),
         };
         if version.is_modern() {
             return Ok(modern_result(result, &self.0.info, hint));

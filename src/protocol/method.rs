@@ -107,6 +107,17 @@ impl Method {
     }
 }
 
+impl Method {
+    /// Whether it is about a session itself, rather than what a handler offers.
+    #[must_use]
+    pub const fn is_of_session(&self) -> bool {
+        matches!(
+            self,
+            Self::LoggingSetLevel | Self::ResourcesSubscribe | Self::ResourcesUnsubscribe
+        )
+    }
+}
+
 fn shortened(name: &str) -> &str {
     let mut end = name.len().min(METHOD_BYTES_SHOWN);
     while !name.is_char_boundary(end) {

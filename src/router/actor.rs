@@ -8,8 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{
     Actor, Arbiter, ArbiterHandle, AsyncContext, Context, Handler as Handles, Message,
-    ResponseFuture,
+    ResponseFuture, WrapFuture,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{Config, RouteError, table::Table};
 use crate::{
@@ -47,6 +48,8 @@ pub(super) struct Router {
     pub(super) clock: Clock,
     pub(super) arbiters: Vec<Arbiter>,
     pub(super) draining: bool,
+    /// Tells streams without a session that the server stops.
+    pub(super) stopping: CancellationToken,
 }
 
 /// How often the sweep looks at every session.
@@ -62,6 +65,19 @@ impl Actor for Router {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(SWEEP_EVERY, |router, _| router.sweep());
+        let (table, mut changes) = (Arc::clone(&self.table), self.handler.changes().listen());
+        let announce = async move {
+            while let Some(told) = changes.next().await {
+                for (session, change) in table
+                    .snapshot()
+                    .iter()
+                    .flat_map(|s| told.iter().map(move |c| (s, c)))
+                {
+                    session.announce(change.clone());
+                }
+            }
+        };
+        context.spawn(announce.into_actor(self));
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
@@ -86,6 +102,7 @@ impl Handles<DrainAll> for Router {
 
     fn handle(&mut self, _: DrainAll, _: &mut Self::Context) -> Self::Result {
         self.draining = true;
+        self.stopping.cancel();
         let table = Arc::clone(&self.table);
         Box::pin(async move {
             while table.len() > 0 {

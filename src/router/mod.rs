@@ -11,13 +11,14 @@ mod table;
 use std::sync::Arc;
 
 use actix::{Actor, Addr, Arbiter, MailboxError};
+use tokio_util::sync::CancellationToken;
 
 pub use error::RouteError;
 
 use crate::{
     auth::Principal,
     handler::Handler,
-    outlet::{CloseReason, Outlet},
+    outlet::{CloseReason, EventId, Frames, Outlet},
     protocol::ClientMessage,
     session::{self, SessionError, SessionId, SessionRef},
     telemetry::{Limit, Metrics, Transport},
@@ -56,6 +57,7 @@ impl Default for Config {
 pub struct RouterHandle {
     address: Addr<Router>,
     table: Arc<Table>,
+    stopping: CancellationToken,
     metrics: Metrics,
 }
 
@@ -64,6 +66,7 @@ impl RouterHandle {
     #[must_use]
     pub fn start(config: Config, handler: Handler, metrics: Metrics, clock: Clock) -> Self {
         let table = Arc::new(Table::default());
+        let stopping = CancellationToken::new();
         let router = Router {
             config,
             table: Arc::clone(&table),
@@ -72,10 +75,12 @@ impl RouterHandle {
             clock,
             arbiters: (0..config.threads.max(1)).map(|_| Arbiter::new()).collect(),
             draining: false,
+            stopping: stopping.clone(),
         };
         Self {
             address: router.start(),
             table,
+            stopping,
             metrics,
         }
     }
@@ -149,6 +154,20 @@ impl RouterHandle {
         opened.map_err(|error| self.count(error))
     }
 
+    /// A new reader of a stream of the caller's that broke, after the last event it saw.
+    ///
+    /// # Errors
+    /// [`SessionError::NotKept`] where there is nothing to go on from.
+    pub async fn resume(
+        &self,
+        session: &SessionRef,
+        principal: &Principal,
+        after: EventId,
+    ) -> Result<Frames, RouteError> {
+        let resumed = session.resume(principal, after).await;
+        resumed.map_err(|error| self.count(error))
+    }
+
     /// Ends the caller's session, calls in flight included, and waits until it is gone.
     ///
     /// # Errors
@@ -167,6 +186,12 @@ impl RouterHandle {
         }
     }
 
+    /// Ends when the server is being stopped: for streams that belong to no session.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
     /// Sessions that are open now.
     #[must_use]
     pub fn sessions(&self) -> usize {
@@ -183,7 +208,10 @@ impl RouterHandle {
         match error {
             SessionError::Busy => self.metrics.limit_hit(Limit::SessionMailbox),
             SessionError::TooManyCalls => self.metrics.limit_hit(Limit::CallsPerSession),
-            SessionError::Over | SessionError::StreamTaken | SessionError::Stopping => {}
+            SessionError::Over
+            | SessionError::StreamTaken
+            | SessionError::NotKept
+            | SessionError::Stopping => {}
         }
         error.into()
     }

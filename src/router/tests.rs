@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::{
     auth::{Identity, Method as VerifiedBy},
-    handler::{self, CallContext, Catalog, Elicited, NoArguments, Tool, ToolError, whoami},
+    handler::{self, CallContext, Catalog, Change, Elicited, NoArguments, Tool, ToolError, whoami},
     outlet::{self as queue, Frames, outlet},
     protocol::{Implementation, ServerInfo},
     scope::Scopes,
@@ -27,6 +27,7 @@ struct House {
     router: RouterHandle,
     metrics: Metrics,
     clock: Clock,
+    changes: handler::Changes,
 }
 
 fn house(config: Config) -> House {
@@ -50,6 +51,7 @@ fn house(config: Config) -> House {
     let metrics = Metrics::new();
     let clock = Clock::manual(NOW);
     let mut catalog = Catalog::default();
+    let changes = catalog.changes();
     for tool in [whoami(), slow, curious()] {
         catalog.add_tool(tool);
     }
@@ -66,6 +68,7 @@ fn house(config: Config) -> House {
         router,
         metrics,
         clock,
+        changes,
     }
 }
 
@@ -485,5 +488,33 @@ async fn a_question_goes_out_on_the_calls_stream_and_its_answer_comes_back() {
     assert_eq!(
         next(&mut frames).await["result"]["content"][0]["text"],
         "\"red\""
+    );
+}
+
+#[actix::test]
+async fn a_session_is_told_of_changes_it_wants_to_know() {
+    let house = house(Config::default());
+    let session = house.running("alice").await;
+    let (outlet, mut frames) = outlet(queue::Config::default());
+    house
+        .router
+        .open_stream(&session, &principal("alice"), outlet)
+        .await
+        .unwrap();
+    let watch = |method| request(1, method, json!({ "uri": "test://a" }));
+    let answer = house
+        .ask(&session, "alice", watch("resources/subscribe"))
+        .await;
+    assert_eq!(
+        answer["error"]["code"], -32601,
+        "there are no resources to watch"
+    );
+
+    house.changes.announce(Change::Resource("test://a".into()));
+    house.changes.announce(Change::Tools);
+
+    assert_eq!(
+        next(&mut frames).await["method"],
+        "notifications/tools/list_changed"
     );
 }

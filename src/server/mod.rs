@@ -22,7 +22,7 @@ use crate::{
     auth::Verifier,
     config::{self, Config},
     fetch::Fetcher,
-    handler::{Catalog, Handler, Prompt, Resource, ResourceTemplate, Tool, whoami},
+    handler::{Catalog, Changes, Handler, Prompt, Resource, ResourceTemplate, Tool, whoami},
     metadata::{Issuer, ProtectedResources, ResourceConfig},
     protocol::{Implementation, ServerInfo},
     router::RouterHandle,
@@ -130,6 +130,12 @@ impl Server {
         self.info = info;
         self.catalog.delegate_to(delegate);
         self
+    }
+
+    /// Where to say that a list or a resource has changed. Clones may be kept by tools.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        self.catalog.changes()
     }
 
     /// What the server says of itself instead of `usher` and its version.

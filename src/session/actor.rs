@@ -5,30 +5,36 @@
 //! [`SessionRef`](super::SessionRef). It decides nothing by itself: [`Phase`] says what may come
 //! when, [`Vital`] when its time is over. Whatever ends it, its [`Farewell`] is said exactly once.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler as Handles, WrapFuture,
 };
 use bytes::Bytes;
-use serde::Deserialize;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Config, SessionError, SessionId,
+    call::{answer_on, cancelled_id, run_call},
     farewell::Farewell,
-    messages::{Close, Deliver, Drain, OpenStream, Probe},
+    messages::{Announce, Close, Deliver, Drain, OpenStream, Probe, Resume},
     phase::{Admitted, Phase},
+    settings,
+    streams::Streams,
     vital::Vital,
 };
 use crate::{
     auth::Principal,
-    handler::{CallContext, Client, Handler, LogThreshold, Questions},
-    outlet::{CloseReason, Frame, Outlet},
+    handler::{CallContext, Change, Client, Handler, LogThreshold, Questions},
+    outlet::{CloseReason, Frame, Frames, Outlet},
     protocol::{
-        ClientCapabilities, ClientMessage, InitializeParams, LogLevel, Method, Notification,
-        ProtocolVersion, Raw, Request, RequestId, RpcError, codes, encode_error, encode_request,
-        encode_result, read_params,
+        ClientCapabilities, ClientMessage, InitializeParams, Method, Notification, ProtocolVersion,
+        Raw, Request, RequestId, RpcError, codes, encode_error, encode_request, encode_result,
+        read_params,
     },
 };
 
@@ -49,6 +55,9 @@ pub(super) struct Session {
     pub(super) capabilities: ClientCapabilities,
     pub(super) log_threshold: LogThreshold,
     pub(super) questions: Questions,
+    /// Resources whose changes the client wants to be told of.
+    pub(super) watched: HashSet<String>,
+    pub(super) streams: Streams,
     pub(super) calls: HashMap<RequestId, CancellationToken>,
     pub(super) draining: bool,
     pub(super) probes: i64,
@@ -71,9 +80,10 @@ impl Actor for Session {
         for (_id, call) in self.calls.drain() {
             call.cancel();
         }
-        if let Some(stream) = self.stream.take() {
-            stream.close(reason);
-        }
+        let own = self.stream.take();
+        own.iter()
+            .chain(self.streams.all())
+            .for_each(|stream| stream.close(reason));
         tracing::debug!(session.id = %self.id.short(), reason = reason.label(), "session closed");
     }
 }
@@ -129,6 +139,25 @@ impl Handles<OpenStream> for Session {
     }
 }
 
+impl Handles<Resume> for Session {
+    type Result = Result<Frames, SessionError>;
+
+    fn handle(&mut self, Resume(after): Resume, _: &mut Self::Context) -> Self::Result {
+        match self.streams.resume(after) {
+            Some(Ok(frames)) => Ok(frames),
+            Some(Err(_)) | None => Err(SessionError::NotKept),
+        }
+    }
+}
+
+impl Handles<Announce> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Announce(change): Announce, _: &mut Self::Context) {
+        self.announce(&change);
+    }
+}
+
 impl Handles<Probe> for Session {
     type Result = ();
 
@@ -179,8 +208,11 @@ impl Session {
             return Err(SessionError::Stopping);
         }
         let answer = match self.phase.admit(&request.method) {
-            Ok(Admitted::Call(_)) if request.method == Method::LoggingSetLevel => {
-                self.set_log_level(&request)
+            Ok(Admitted::Call(version))
+                if request.method.is_of_session()
+                    && self.handler.serves(&request.method, version) =>
+            {
+                self.set_up(&request)
             }
             Ok(Admitted::Call(version)) => {
                 return self.start_call(request, principal, version, outlet, context);
@@ -205,17 +237,29 @@ impl Session {
         encode_result(id, self.handler.initialize_result(version))
     }
 
-    fn set_log_level(&mut self, request: &Request) -> Bytes {
-        let level = read_params::<SetLevelParams>(request.params.as_ref()).and_then(|params| {
-            let level: Result<LogLevel, _> = params.level.parse();
-            level.map_err(|error| RpcError::new(codes::INVALID_PARAMS, error.to_string()))
-        });
-        match level {
-            Ok(level) => {
-                self.log_threshold.set(level);
-                encode_result(&request.id, serde_json::json!({}))
+    /// What a client wants of its session, rather than of a handler.
+    fn set_up(&mut self, request: &Request) -> Bytes {
+        let done = match request.method {
+            Method::LoggingSetLevel => settings::log_level(request.params.as_ref())
+                .map(|level| self.log_threshold.set(level)),
+            Method::ResourcesSubscribe => {
+                settings::watch(request.params.as_ref(), &mut self.watched)
             }
+            _ => settings::unwatch(request.params.as_ref(), &mut self.watched),
+        };
+        match done {
+            Ok(()) => encode_result(&request.id, serde_json::json!({})),
             Err(error) => encode_error(Some(&request.id), &error),
+        }
+    }
+
+    fn announce(&mut self, change: &Change) {
+        let Some(stream) = self.stream.as_ref().filter(|_| self.phase.is_running()) else {
+            return;
+        };
+        if let Some(notification) = settings::notification(change, &self.watched) {
+            // A stream that has ended is noticed by its watcher.
+            let _ended = stream.send(Frame::Message(notification));
         }
     }
 
@@ -239,6 +283,11 @@ impl Session {
         self.calls.insert(request.id.clone(), cancelled.clone());
         self.vital.set_calls(self.calls.len());
 
+        // Over HTTP+SSE there is one stream for all, and the session ends with it.
+        let resumable = version >= ProtocolVersion::V2025_11_25 && !self.ends_with_stream;
+        if resumable {
+            self.streams.keep(&outlet);
+        }
         let client = Client::in_session(
             self.capabilities.clone(),
             outlet.clone(),
@@ -282,8 +331,7 @@ impl Session {
 
     /// An id that is not running, or no id at all, changes nothing: the call may just have ended.
     fn cancel(&mut self, params: Option<&Raw>) {
-        let cancelled = params.and_then(|params| params.read::<CancelledParams>().ok());
-        if let Some(call) = cancelled.and_then(|cancelled| self.calls.get(&cancelled.request_id)) {
+        if let Some(call) = cancelled_id(params).and_then(|id| self.calls.get(&id)) {
             call.cancel();
         }
     }
@@ -327,44 +375,6 @@ impl Session {
         self.farewell.because(reason);
         context.stop();
     }
-}
-
-/// Runs one call to its end and answers for it; a cancelled call is not answered (2025-11-25,
-/// cancellation).
-async fn run_call(
-    handler: Handler,
-    context: CallContext,
-    request: Request,
-    cancelled: CancellationToken,
-    outlet: Outlet,
-) -> RequestId {
-    let answer = tokio::select! {
-        biased;
-        () = cancelled.cancelled() => None,
-        result = handler.handle(context, &request.method, request.params.as_ref()) => Some(result),
-    };
-    match answer {
-        Some(Ok(result)) => answer_on(&outlet, encode_result(&request.id, result)),
-        Some(Err(error)) => answer_on(&outlet, encode_error(Some(&request.id), &error)),
-        None => {}
-    }
-    request.id
-}
-
-/// An answer nobody waits for any more is thrown away: the client has left, or reads too slowly.
-fn answer_on(outlet: &Outlet, answer: Bytes) {
-    let _nobody_waits = outlet.send(Frame::Answer(answer));
-}
-
-#[derive(Deserialize)]
-struct SetLevelParams {
-    level: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CancelledParams {
-    request_id: RequestId,
 }
 
 impl fmt::Debug for Session {

@@ -15,6 +15,9 @@ pub enum SessionError {
     /// A stream is open already (Streamable HTTP: one GET stream).
     #[error("the session has a stream already")]
     StreamTaken,
+    /// The client wants to go on after an event that is not kept any more, or never was.
+    #[error("what follows that event is not kept; open a stream without Last-Event-ID")]
+    NotKept,
     /// The server is being stopped.
     #[error("the server is stopping")]
     Stopping,

@@ -7,7 +7,8 @@ use actix::Message;
 use super::SessionError;
 use crate::{
     auth::Principal,
-    outlet::{CloseReason, Outlet},
+    handler::Change,
+    outlet::{CloseReason, EventId, Frames, Outlet},
     protocol::ClientMessage,
 };
 
@@ -26,6 +27,16 @@ pub(super) struct Deliver {
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), SessionError>")]
 pub(super) struct OpenStream(pub(super) Outlet);
+
+/// The client comes back to a stream, after the last event it saw.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Frames, SessionError>")]
+pub(super) struct Resume(pub(super) EventId);
+
+/// Something has changed; told to the client if it wants to know.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Announce(pub(super) Change);
 
 /// Asks the client whether it is still there.
 #[derive(Debug, Message)]

@@ -4,20 +4,26 @@
 //! `router` opens, finds and ends sessions; nothing else holds their addresses.
 
 mod actor;
+mod call;
 mod error;
 mod exchange;
 mod farewell;
 mod id;
+mod listen;
 mod messages;
 mod phase;
 mod reference;
+mod settings;
+mod streams;
 mod vital;
 
 pub use error::SessionError;
 pub use exchange::exchange;
 pub use farewell::Farewell;
 pub use id::{NoRandomness, SessionId, SessionIdError};
+pub use listen::{Listening, WATCHED_MAX};
 pub use reference::{Opening, Prepared, SessionRef};
+pub use streams::STREAMS_KEPT_MAX;
 pub use vital::Verdict;
 
 use crate::units::HumanDuration;

@@ -3,7 +3,12 @@
 //! An actix mailbox is bounded per clone of its `Addr`, which is no bound where each request holds a
 //! clone. So the places in a session's queue are counted here, once for all clones.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{
     Addr, ArbiterHandle, Context, MailboxError,
@@ -13,16 +18,17 @@ use actix::{
 use super::{
     Config, Farewell, SessionError, SessionId, Verdict,
     actor::Session,
-    messages::{Close, Deliver, Drain, OpenStream, Probe},
+    messages::{Announce, Close, Deliver, Drain, OpenStream, Probe, Resume},
     phase::Phase,
+    streams::Streams,
     vital::Vital,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{Owner, Principal},
-    handler::{Handler, LogThreshold, Questions},
-    outlet::{CloseReason, Outlet},
+    handler::{Change, Handler, LogThreshold, Questions},
+    outlet::{CloseReason, EventId, Frames, Outlet},
     protocol::{ClientCapabilities, ClientMessage, LogLevel},
     telemetry::Transport,
     time::Timestamp,
@@ -108,6 +114,8 @@ impl SessionRef {
             // Until the client says otherwise (2025-11-25, logging: the server MAY decide).
             log_threshold: LogThreshold::from_level(LogLevel::Info),
             questions: Questions::default(),
+            watched: HashSet::new(),
+            streams: Streams::default(),
             calls: HashMap::new(),
             draining: false,
             probes: 0,
@@ -191,6 +199,23 @@ impl SessionRef {
         taken_in(self.address.send(OpenStream(outlet))).await
     }
 
+    /// A new reader of a stream that broke, after the last event its client saw.
+    ///
+    /// # Errors
+    /// [`SessionError::NotKept`] where there is nothing to go on from.
+    pub async fn resume(
+        &self,
+        principal: &Principal,
+        after: EventId,
+    ) -> Result<Frames, SessionError> {
+        let _seat = self
+            .vital
+            .seat(self.config.mailbox_max)
+            .ok_or(SessionError::Busy)?;
+        self.vital.touch(principal.expires_at());
+        taken_in(self.address.send(Resume(after))).await
+    }
+
     /// Ends the session and waits until it is over and in no table any more.
     ///
     /// # Errors
@@ -224,6 +249,14 @@ impl SessionRef {
         };
     }
 
+    /// Tells the client of a change if it wants to know. A session too busy to listen is left out: its
+    /// client is in the middle of asking anyway.
+    pub fn announce(&self, change: Change) {
+        if self.address.try_send(Announce(change)).is_err() {
+            tracing::debug!(session.id = %self.id.short(), "session too busy to be told of a change");
+        }
+    }
+
     /// Ends the session as soon as no call is in flight, without waiting for it.
     pub fn drain(&self) {
         if self.address.try_send(Drain).is_err() {
@@ -232,9 +265,9 @@ impl SessionRef {
     }
 }
 
-async fn taken_in<F>(asked: F) -> Result<(), SessionError>
+async fn taken_in<T, F>(asked: F) -> Result<T, SessionError>
 where
-    F: Future<Output = Result<Result<(), SessionError>, MailboxError>>,
+    F: Future<Output = Result<Result<T, SessionError>, MailboxError>>,
 {
     match tokio::time::timeout(ASK_DEADLINE, asked).await {
         Ok(Ok(result)) => result,

@@ -22,7 +22,7 @@ use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{
-    outlet::{CloseReason, Frame, Frames},
+    outlet::{CloseReason, EventId, Frame, Frames},
     telemetry::Metrics,
 };
 
@@ -65,7 +65,22 @@ impl EventStream {
         keep_alive: Duration,
         metrics: Metrics,
     ) -> Self {
-        Self::new(None, first, frames, keep_alive, true, metrics)
+        // The first frame has been read already, so the beginning is what comes before it.
+        let beginning = frames.event_id().map(|id| EventId { frame: 0, ..id });
+        Self::new(
+            beginning.map(priming),
+            first,
+            frames,
+            keep_alive,
+            true,
+            metrics,
+        )
+    }
+
+    /// A stream that was broken off, from where its client left it.
+    pub(super) fn resumed(frames: Frames, keep_alive: Duration, metrics: Metrics) -> Self {
+        let preamble = Some(Bytes::from_static(b": resumed\n\n"));
+        Self::new(preamble, None, frames, keep_alive, true, metrics)
     }
 
     fn new(
@@ -104,19 +119,47 @@ impl EventStream {
         if self.ends_with_answer && matches!(frame, Frame::Answer(_)) {
             self.state = State::Answered;
         }
-        event("message", frame.bytes())
+        event(self.frames.event_id(), "message", frame.bytes())
     }
 }
 
-/// One event with its name and one line of data.
-pub(super) fn event(name: &str, data: &[u8]) -> Bytes {
-    let mut event = BytesMut::with_capacity(name.len() + data.len() + 16);
+/// One event with its name and one line of data; with an id where the client may come back for more.
+pub(super) fn event(id: Option<EventId>, name: &str, data: &[u8]) -> Bytes {
+    let mut event = BytesMut::with_capacity(name.len() + data.len() + 48);
+    if let Some(id) = id {
+        event.put_slice(format!("id: {}\n", written(id)).as_bytes());
+    }
     event.put_slice(b"event: ");
     event.put_slice(name.as_bytes());
     event.put_slice(b"\ndata: ");
     event.put_slice(data);
     event.put_slice(b"\n\n");
     event.freeze()
+}
+
+/// An event without data, so that a client can come back to a stream that has said nothing yet, and
+/// knows after how long it should (2025-11-25, polling).
+fn priming(id: EventId) -> Bytes {
+    Bytes::from(format!(
+        "id: {}\nretry: {RETRY_MILLISECONDS}\ndata: \n\n",
+        written(id)
+    ))
+}
+
+/// How long a client should wait before it comes back to a stream that was closed.
+const RETRY_MILLISECONDS: u64 = 1_000;
+
+fn written(id: EventId) -> String {
+    format!("{}-{}", id.stream, id.frame)
+}
+
+/// Reads an event id of ours, as a client sends it back.
+pub(super) fn read_event_id(text: &str) -> Option<EventId> {
+    let (stream, frame) = text.split_once('-')?;
+    Some(EventId {
+        stream: stream.parse().ok()?,
+        frame: frame.parse().ok()?,
+    })
 }
 
 /// What the client can read of the end. One that left itself needs no reason, and neither does one
@@ -223,7 +266,7 @@ mod tests {
         let text = "a\nb\rc\r\nd\0e\u{2028}f\u{85}g";
         let json = serde_json::to_vec(text).unwrap();
 
-        let event = event("message", &json);
+        let event = event(None, "message", &json);
 
         let line = std::str::from_utf8(&event)
             .unwrap()

@@ -59,7 +59,7 @@ async fn answer_open(request: &HttpRequest, door: &Door) -> Result<HttpResponse,
     let session = opened.map_err(RefusalKind::from)?;
     // Relative, so that it is right behind any proxy; clients refuse another origin.
     let endpoint = format!("/messages?sessionId={}", session.id());
-    let preamble = Some(event("endpoint", endpoint.as_bytes()));
+    let preamble = Some(event(None, "endpoint", endpoint.as_bytes()));
     let stream = EventStream::of_session(preamble, frames, door.keep_alive, door.metrics.clone());
     Ok(stream.into_response())
 }

@@ -164,6 +164,7 @@ impl RefusalKind {
                         StatusCode::TOO_MANY_REQUESTS
                     }
                     SessionError::StreamTaken => StatusCode::CONFLICT,
+                    SessionError::NotKept => StatusCode::BAD_REQUEST,
                     SessionError::Over => StatusCode::NOT_FOUND,
                     SessionError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
                 },
@@ -263,6 +264,7 @@ impl RefusalKind {
                 RouteError::Session(SessionError::Busy) => "session_busy",
                 RouteError::Session(SessionError::TooManyCalls) => "calls_of_session",
                 RouteError::Session(SessionError::StreamTaken) => "stream_taken",
+                RouteError::Session(SessionError::NotKept) => "event_not_kept",
             },
             Self::NotFound => "not_found",
         }

@@ -6,7 +6,7 @@ use actix_web::{
     HttpResponse,
     http::{
         StatusCode,
-        header::{HeaderName, HeaderValue},
+        header::{self, HeaderName, HeaderValue},
     },
     rt::task::JoinHandle,
 };
@@ -66,7 +66,10 @@ enum Begun {
 
 async fn begin(mut frames: Frames) -> Begun {
     match tokio::time::timeout(STREAM_AFTER, frames.next()).await {
-        Ok(Some(Frame::Answer(answer))) => Begun::Answered(answer),
+        Ok(Some(Frame::Answer(answer))) => {
+            frames.forget();
+            Begun::Answered(answer)
+        }
         Ok(first) => Begun::Streaming(first, frames),
         Err(_not_yet) => Begun::Streaming(None, frames),
     }
@@ -74,6 +77,7 @@ async fn begin(mut frames: Frames) -> Begun {
 
 fn json(status: StatusCode, answer: Bytes) -> HttpResponse {
     HttpResponse::build(status)
+        .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type("application/json")
         .body(answer)
 }

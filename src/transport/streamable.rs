@@ -14,20 +14,24 @@ use actix_web::{
 use bytes::Bytes;
 
 use super::{
-    Door, Endpoint, Refusal, RefusalKind, body,
+    Door, Endpoint, EventStream, Refusal, RefusalKind, body,
+    event_stream::read_event_id,
     headers::{self, PROTOCOL_VERSION, SESSION_ID},
     reply::{reply, reply_modern},
 };
 use crate::{
     auth::Principal,
-    outlet::outlet,
+    outlet::{EventId, outlet},
     protocol::{
         ClientMessage, InitializeParams, Method, Peek, ProtocolVersion, Request, RpcError,
         read_params,
     },
-    session::{SessionRef, exchange},
+    session::{Listening, SessionError, SessionRef, exchange},
     telemetry::Transport,
 };
+
+/// Names the last event that a client saw (WHATWG HTML §9.2.4).
+const LAST_EVENT_ID: &str = "last-event-id";
 
 const ALLOWED: &str = "GET, POST, DELETE";
 
@@ -122,6 +126,12 @@ async fn answer_modern(
     }
 
     let (outlet, frames) = outlet(door.stream);
+    if request.method == Method::SubscriptionsListen {
+        let listening = Listening::read(&request).map_err(bad_request)?;
+        let (changes, stopping) = (door.handler.changes().listen(), door.router.stopping());
+        actix_web::rt::spawn(listening.serve(changes, outlet, stopping));
+        return Ok(reply(door, frames, None).await);
+    }
     let call = exchange(door.handler.clone(), principal, meta, request, outlet);
     let call = actix_web::rt::spawn(call);
     Ok(reply_modern(door, frames, call).await)
@@ -193,13 +203,18 @@ async fn answer_get(request: &HttpRequest, door: &Door) -> Result<HttpResponse, 
     refuse_modern(request)?;
     headers::require_event_stream(request.headers())?;
     let session = find(request, door, &principal)?;
+    if let Some(after) = last_event(request)? {
+        let resumed = door.router.resume(&session, &principal, after).await;
+        let frames = resumed.map_err(RefusalKind::from)?;
+        let stream = EventStream::resumed(frames, door.keep_alive, door.metrics.clone());
+        return Ok(stream.into_response());
+    }
     let (outlet, frames) = outlet(door.stream);
     let opened = door.router.open_stream(&session, &principal, outlet).await;
     opened.map_err(RefusalKind::from)?;
     // A first comment, so that the client's fetch returns before the first event.
     let preamble = Some(Bytes::from_static(b": stream open\n\n"));
-    let stream =
-        super::EventStream::of_session(preamble, frames, door.keep_alive, door.metrics.clone());
+    let stream = EventStream::of_session(preamble, frames, door.keep_alive, door.metrics.clone());
     Ok(stream.into_response())
 }
 
@@ -234,6 +249,17 @@ fn find(
         "send initialize first, then its Mcp-Session-Id header with every request",
     ))?;
     Ok(door.router.find(id, principal, Transport::Streamable)?)
+}
+
+/// The event that a client saw last, where it comes back to a stream.
+fn last_event(request: &HttpRequest) -> Result<Option<EventId>, RefusalKind> {
+    if !request.headers().contains_key(LAST_EVENT_ID) {
+        return Ok(None);
+    }
+    let named = headers::single(request.headers(), LAST_EVENT_ID).and_then(read_event_id);
+    named
+        .map(Some)
+        .ok_or(RefusalKind::Route(SessionError::NotKept.into()))
 }
 
 fn session_header(session: &SessionRef) -> Option<(HeaderName, HeaderValue)> {

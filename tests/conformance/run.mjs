@@ -65,7 +65,11 @@ async function group(title, { pass, notYet: waiting = {} }, run) {
   if (run) results = await run(must).catch((error) => ({ error }));
   if (results.error) return fail(title, '', [String(results.error.stack)]);
   for (const name of must) judge(named(name), results[name], pass[name]);
-  for (const name of may) later(named(name), waiting[name], results[name]);
+  for (const name of may) {
+    const checks = results[name] ?? [];
+    if (good(checks).length > 0 && bad(checks).length === 0) fail(named(name), '', ['passes now: move it in scenarios.mjs']);
+    else later(named(name), waiting[name], checks);
+  }
   return undefined;
 }
 

@@ -25,6 +25,7 @@ mod metadata;
 #[cfg(test)]
 mod modern;
 #[cfg(test)]
+mod resume;
 mod session;
 #[cfg(test)]
 mod shutdown;

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use mcp_usher::{
+    handler::{CallContext, NoArguments, Tool},
+    protocol::LogLevel,
+};
 use serde_json::{Value, json};
 
 use crate::kit::{Ask, Mcp, Scene, eventually, request, tools::Gate, within};
@@ -197,4 +201,53 @@ async fn what_a_client_invents_is_not_said_again_at_length() {
     let version = format!("2{}", "9".repeat(5_000));
     let ask = whoami(&scene, &token).with("MCP-Protocol-Version", &version);
     assert!(scene.ask(&ask).await.is(400).body.len() < 600);
+}
+
+/// A tool that can't do without the client's model, and logs before it says so.
+fn asks() -> Tool {
+    Tool::new(
+        "asks",
+        "Asks the client's model.",
+        |call: CallContext, _: NoArguments| async move {
+            call.log(LogLevel::Info, "about to ask");
+            let question = json!({ "messages": [], "maxTokens": 1 });
+            call.sample("question", question)
+                .await
+                .map(|answer| answer.to_string())
+        },
+    )
+}
+
+#[tokio::test]
+async fn a_call_that_needs_what_the_client_lacks_is_a_bad_request_that_names_it() {
+    let scene = Scene::of(|_| (), vec![asks()]).await;
+    let params = json!({ "name": "asks" });
+    let ask = Ask::modern(&scene, &scene.token("alice"), 1, "tools/call", params);
+
+    let reply = scene.ask(&ask).await.is(400);
+
+    assert_eq!(reply.code(), -32021);
+    let lacking = &reply.json()["error"]["data"]["requiredCapabilities"];
+    assert_eq!(*lacking, json!({ "sampling": {} }));
+}
+
+// The status is for an answer that comes alone: a stream has said 200 before.
+#[tokio::test]
+async fn an_error_after_a_log_message_ends_a_stream_that_is_well() {
+    let scene = Scene::of(|_| (), vec![asks()]).await;
+    let params = json!({ "name": "asks", "_meta": {
+        "io.modelcontextprotocol/protocolVersion": VERSION,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/logLevel": "info",
+    } });
+    let body = request(1, "tools/call", &params).to_string();
+    let params = json!({ "name": "asks" });
+    let ask = Ask::modern(&scene, &scene.token("alice"), 1, "tools/call", params).body(body);
+
+    let reply = scene.ask(&ask).await.is(200);
+
+    assert_eq!(reply.header("content-type"), Some("text/event-stream"));
+    let text = reply.text();
+    assert!(text.contains("about to ask"), "{text}");
+    assert!(text.contains("-32021"), "{text}");
 }

@@ -7,7 +7,7 @@ use mcp_usher::units::HumanDuration;
 use serde_json::{Value, json};
 
 use crate::kit::{
-    Ask, Item, Mcp, Scene, Sse, eventually,
+    Ask, Mcp, Scene, Sse, eventually,
     mcp::{call, initialize},
     notification, request,
     tools::Gate,
@@ -733,40 +733,6 @@ async fn a_silent_client_is_asked_and_told_why_it_is_left() {
         "closed: the client has been silent for too long"
     );
     scene.sessions(0).await;
-}
-
-// S28: there is nothing to resume, so nothing foreign is replayed.
-#[tokio::test]
-async fn a_stream_that_names_an_event_gets_no_event_of_anybody() {
-    let scene = Scene::new().await;
-    let mut sse = Sse::ready(&scene, &scene.token("bob")).await;
-    sse.call(1, "whoami").await;
-    let mcp = Mcp::ready(&scene, &scene.token("alice")).await;
-    let long = "9".repeat(64 * 1024 - 1);
-
-    for id in [
-        "1",
-        "0",
-        "-1",
-        sse.id(),
-        "18446744073709551616",
-        "%00",
-        &long,
-    ] {
-        let mut events = scene
-            .events(&mcp.stream(&scene).header("Last-Event-ID", id))
-            .await;
-        assert_eq!(
-            events.next().await,
-            Some(Item::Comment("stream open".to_owned()))
-        );
-        assert!(events.is_silent_for(Duration::from_millis(30)).await);
-        drop(events);
-        eventually("the stream is closed", || {
-            scene.metric("usher_streams_open") == 1
-        })
-        .await;
-    }
 }
 
 // S31

@@ -35,6 +35,8 @@ pub(crate) struct Events {
     pub(crate) head: Reply,
     text: Vec<u8>,
     over: bool,
+    /// The id of the last event that had one.
+    pub(crate) last_id: Option<String>,
 }
 
 async fn bounded<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -85,6 +87,7 @@ impl Wire {
             head,
             text: Vec::new(),
             over: false,
+            last_id: None,
         }
     }
 
@@ -218,7 +221,7 @@ impl Events {
                 let item = std::mem::replace(&mut self.text, rest);
                 let item = String::from_utf8(item).unwrap();
                 check::no_secret(&item, &self.wire.secrets);
-                return Some(read_item(item.trim_end_matches('\n')));
+                return Some(self.take(item.trim_end_matches('\n')));
             }
             if self.over {
                 assert!(self.text.is_empty(), "half an event at the end");
@@ -228,6 +231,22 @@ impl Events {
                 Some(chunk) => self.text.extend(chunk),
                 None => self.over = true,
             }
+        }
+    }
+
+    /// Keeps an item's id; an event without data, which only carries one, is told as a comment.
+    fn take(&mut self, item: &str) -> Item {
+        let mut rest = Vec::new();
+        for line in item.split('\n') {
+            match line.split_once(": ") {
+                Some(("id", id)) => self.last_id = Some(id.to_owned()),
+                Some(("retry", _)) => {}
+                _ => rest.push(line),
+            }
+        }
+        match rest[..] {
+            ["data: "] => Item::Comment("primed".to_owned()),
+            _ => read_item(&rest.join("\n")),
         }
     }
 

@@ -5,19 +5,25 @@
 //! bytes; a reader that falls behind further than that loses its stream, and nobody waits for it.
 //! Either end learns when the other is gone.
 
+mod queue;
+mod reason;
+
 use std::{
-    collections::VecDeque,
     fmt,
     future::poll_fn,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use futures_util::Stream;
 
+pub use queue::{EventId, NotKept};
+pub use reason::CloseReason;
+
 use crate::units::ByteSize;
+use queue::Queue;
 
 /// Bounds of one stream's queue.
 #[derive(Debug, Clone, Copy)]
@@ -47,27 +53,6 @@ pub enum Frame {
     Answer(Bytes),
 }
 
-/// Why a stream was ended by the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CloseReason {
-    /// Everything there was to say has been said.
-    Finished,
-    /// The client ended the session.
-    Deleted,
-    /// The client has been silent for too long.
-    Idle,
-    /// The session was never initialized.
-    NeverInitialized,
-    /// The access token's life is over.
-    TokenExpired,
-    /// The client reads slower than the queue's bound allows.
-    SlowReader,
-    /// The client is gone.
-    Disconnected,
-    /// The server is being stopped.
-    ServerStopping,
-}
-
 /// Why a frame could not be handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OutletError {
@@ -83,37 +68,25 @@ pub enum OutletError {
 pub struct Outlet(Arc<Shared>);
 
 /// The reading end, a stream of frames.
-pub struct Frames(Arc<Shared>);
-
-struct Shared {
-    config: Config,
-    queue: Mutex<Queue>,
+pub struct Frames {
+    shared: Arc<Shared>,
+    // Which reader of the stream this is: of a kept one, there may be several after one another.
+    number: u64,
+    last: Option<EventId>,
 }
 
-struct Queue {
-    frames: VecDeque<Frame>,
-    bytes: usize,
-    outlets: usize,
-    ended: Option<CloseReason>,
-    reader: Option<Waker>,
-    watchers: Vec<Waker>,
-}
+struct Shared(Mutex<Queue>);
 
 /// Makes both ends of a stream.
 #[must_use]
 pub fn outlet(config: Config) -> (Outlet, Frames) {
-    let shared = Arc::new(Shared {
-        config,
-        queue: Mutex::new(Queue {
-            frames: VecDeque::new(),
-            bytes: 0,
-            outlets: 1,
-            ended: None,
-            reader: None,
-            watchers: Vec::new(),
-        }),
-    });
-    (Outlet(Arc::clone(&shared)), Frames(shared))
+    let shared = Arc::new(Shared(Mutex::new(Queue::new(config))));
+    let frames = Frames {
+        shared: Arc::clone(&shared),
+        number: 0,
+        last: None,
+    };
+    (Outlet(shared), frames)
 }
 
 // === impl Frame ===
@@ -139,69 +112,12 @@ impl fmt::Debug for Frame {
     }
 }
 
-// === impl CloseReason ===
-
-impl CloseReason {
-    /// A short word for logs and metrics.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Finished => "finished",
-            Self::Deleted => "deleted",
-            Self::Idle => "idle",
-            Self::NeverInitialized => "never_initialized",
-            Self::TokenExpired => "token_expired",
-            Self::SlowReader => "slow_reader",
-            Self::Disconnected => "disconnected",
-            Self::ServerStopping => "server_stopping",
-        }
-    }
-}
-
-impl fmt::Display for CloseReason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Finished => "everything has been said",
-            Self::Deleted => "the client ended the session",
-            Self::Idle => "the client has been silent for too long",
-            Self::NeverInitialized => "the session was never initialized",
-            Self::TokenExpired => "the access token has expired",
-            Self::SlowReader => "the client reads too slowly",
-            Self::Disconnected => "the client is gone",
-            Self::ServerStopping => "the server is stopping",
-        })
-    }
-}
-
 // === impl Shared ===
 
 impl Shared {
     /// The queue stays consistent even where a panic poisoned the lock: no step leaves it half done.
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Queue {
-    fn end(&mut self, reason: CloseReason) {
-        if self.ended.is_some() {
-            return;
-        }
-        self.ended = Some(reason);
-        self.wake_all();
-    }
-
-    fn wake_all(&mut self) {
-        self.reader
-            .take()
-            .into_iter()
-            .chain(self.watchers.drain(..))
-            .for_each(Waker::wake);
-    }
-
-    fn discard(&mut self) {
-        self.frames = VecDeque::new();
-        self.bytes = 0;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -214,24 +130,7 @@ impl Outlet {
     /// [`OutletError::Full`] ends the stream and throws away what waited: memory is given back at
     /// once. [`OutletError::Gone`] where it had ended before.
     pub fn send(&self, frame: Frame) -> Result<(), OutletError> {
-        let mut queue = self.0.lock();
-        if queue.ended.is_some() {
-            return Err(OutletError::Gone);
-        }
-        let bytes = queue.bytes + frame.bytes().len();
-        let config = &self.0.config;
-        let over_bytes = bytes > config.bytes_max.bytes() && !queue.frames.is_empty();
-        if queue.frames.len() >= config.frames_max || over_bytes {
-            queue.discard();
-            queue.end(CloseReason::SlowReader);
-            return Err(OutletError::Full);
-        }
-        queue.bytes = bytes;
-        queue.frames.push_back(frame);
-        if let Some(reader) = queue.reader.take() {
-            reader.wake();
-        }
-        Ok(())
+        self.0.lock().push(frame)
     }
 
     /// Ends the stream after what already waits in it. The first reason given stays.
@@ -242,14 +141,14 @@ impl Outlet {
     /// Why the stream ended, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<CloseReason> {
-        self.0.lock().ended
+        self.0.lock().ended()
     }
 
     /// Waits for the stream's end, and says why it ended.
     pub async fn closed(&self) -> CloseReason {
         poll_fn(|context| {
             let mut queue = self.0.lock();
-            if let Some(reason) = queue.ended {
+            if let Some(reason) = queue.ended() {
                 return Poll::Ready(reason);
             }
             if !queue
@@ -262,6 +161,44 @@ impl Outlet {
             Poll::Pending
         })
         .await
+    }
+
+    /// From now on frames are kept after they were read, under this number of the session's: a
+    /// client whose connection broke may come back for them.
+    pub fn keep(&self, stream: u64) {
+        self.0.lock().keep(stream);
+    }
+
+    /// Whether frames are still kept to be sent again.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.0.lock().stream().is_some()
+    }
+
+    /// A new reader of a kept stream, which goes on after the frame of this number. An earlier
+    /// reader is at its end.
+    ///
+    /// # Errors
+    /// [`NotKept`] where the frames after it are not there any more, or never will be.
+    pub fn resume(&self, after: u64) -> Result<Frames, NotKept> {
+        let mut queue = self.0.lock();
+        queue.resume(after)?;
+        let number = queue.reader_number;
+        drop(queue);
+        Ok(Frames {
+            shared: Arc::clone(&self.0),
+            number,
+            last: None,
+        })
+    }
+
+    /// Sends a kept stream's reader away, to come back by [`Outlet::resume`]. Another stream is not
+    /// touched.
+    pub fn detach(&self) {
+        let mut queue = self.0.lock();
+        if queue.stream().is_some() {
+            queue.detach();
+        }
     }
 }
 
@@ -297,20 +234,42 @@ impl Frames {
     /// Why the stream ended, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<CloseReason> {
-        self.0.lock().ended
+        self.shared.lock().ended()
+    }
+
+    /// What the client can come back with: the last frame that came out, or the stream's beginning.
+    /// None for a stream that is not kept.
+    #[must_use]
+    pub fn event_id(&self) -> Option<EventId> {
+        let stream = self.shared.lock().stream()?;
+        Some(self.last.unwrap_or(EventId { stream, frame: 0 }))
+    }
+
+    /// The client has all it asked for: nothing is kept for it.
+    pub fn forget(self) {
+        let mut queue = self.shared.lock();
+        queue.end(CloseReason::Finished);
+        queue.forget();
     }
 }
 
 impl Stream for Frames {
     type Item = Frame;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Frame>> {
-        let mut queue = self.0.lock();
-        if let Some(frame) = queue.frames.pop_front() {
-            queue.bytes -= frame.bytes().len();
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Frame>> {
+        let shared = Arc::clone(&self.shared);
+        let mut queue = shared.lock();
+        if queue.reader_number != self.number {
+            return Poll::Ready(None);
+        }
+        if let Some((frame, number)) = queue.pop() {
+            self.last = queue.stream().map(|stream| EventId {
+                stream,
+                frame: number,
+            });
             return Poll::Ready(Some(frame));
         }
-        if queue.ended.is_some() {
+        if queue.ended().is_some() {
             return Poll::Ready(None);
         }
         queue.reader = Some(context.waker().clone());
@@ -320,9 +279,12 @@ impl Stream for Frames {
 
 impl Drop for Frames {
     fn drop(&mut self) {
-        let mut queue = self.0.lock();
-        queue.discard();
-        queue.end(CloseReason::Disconnected);
+        let mut queue = self.shared.lock();
+        // The reader of a kept stream may come back, and an earlier one leaves nothing behind.
+        if queue.stream().is_none() {
+            queue.discard();
+            queue.end(CloseReason::Disconnected);
+        }
     }
 }
 
@@ -340,6 +302,11 @@ mod tests {
     use futures_util::StreamExt;
 
     use super::*;
+
+    fn numbers(frames: &Frames) -> (u64, u64) {
+        let EventId { stream, frame } = frames.event_id().unwrap();
+        (stream, frame)
+    }
 
     fn message(text: &'static str) -> Frame {
         Frame::Message(Bytes::from_static(text.as_bytes()))
@@ -411,5 +378,65 @@ mod tests {
         assert_eq!(frames.next().await, Some(message("a")));
         assert_eq!(frames.next().await, None);
         assert_eq!(frames.ended(), Some(CloseReason::TokenExpired));
+    }
+
+    // S30
+    #[tokio::test]
+    async fn a_reader_of_a_kept_stream_comes_back_for_what_it_missed() {
+        let (outlet, mut frames) = outlet(Config::default());
+        outlet.keep(7);
+        assert_eq!(numbers(&frames), (7, 0));
+        for text in ["a", "b"] {
+            outlet.send(message(text)).unwrap();
+        }
+        assert_eq!(frames.next().await, Some(message("a")));
+        assert_eq!(numbers(&frames), (7, 1));
+        drop(frames);
+
+        outlet.send(message("c")).unwrap();
+        let mut frames = outlet.resume(1).unwrap();
+        outlet.close(CloseReason::Finished);
+
+        assert_eq!(frames.next().await, Some(message("b")));
+        assert_eq!(frames.next().await, Some(message("c")));
+        assert_eq!(numbers(&frames), (7, 3));
+        assert_eq!(frames.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_was_sent_away_is_at_its_end_and_the_stream_is_not() {
+        let (outlet, mut frames) = outlet(Config::default());
+        outlet.keep(1);
+        outlet.detach();
+        assert_eq!(frames.next().await, None);
+
+        outlet.send(message("a")).unwrap();
+        let mut second = outlet.resume(0).unwrap();
+        assert_eq!(second.next().await, Some(message("a")));
+        assert_eq!(frames.next().await, None, "two readers of one stream");
+    }
+
+    // S29
+    #[tokio::test]
+    async fn nobody_goes_on_from_what_is_not_kept() {
+        let (outlet, _frames) = outlet(small());
+        assert!(outlet.resume(0).is_err(), "a stream that is not kept");
+        outlet.keep(1);
+        outlet.send(message("a")).unwrap();
+
+        for after in [2, 99, u64::MAX] {
+            assert!(outlet.resume(after).is_err(), "{after}");
+        }
+        let mut frames = outlet.resume(0).unwrap();
+        for text in ["b", "c", "d"] {
+            frames.next().await.unwrap();
+            outlet.send(message(text)).unwrap();
+        }
+        assert!(
+            outlet.resume(0).is_err(),
+            "the first gave way to the later ones"
+        );
+        frames.forget();
+        assert!(!outlet.is_kept());
     }
 }

@@ -1,0 +1,94 @@
+//! What has changed, told to every client that wants to know.
+//!
+//! Whoever changes a list or a resource says so on [`Changes`]; the router tells sessions, and each
+//! `subscriptions/listen` stream (2026-07-28) listens by itself. Nobody waits for a listener: one
+//! that falls behind by more than [`WAITING_MAX`] changes is told of every list at once instead.
+
+use tokio::sync::broadcast;
+
+/// Changes that may wait for a listener.
+pub const WAITING_MAX: usize = 256;
+
+/// Something a client may want to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The list of tools.
+    Tools,
+    /// The list of prompts.
+    Prompts,
+    /// The list of resources.
+    Resources,
+    /// The resource under this URI.
+    Resource(String),
+}
+
+/// Where changes are said. Clones speak to the same listeners.
+#[derive(Debug, Clone)]
+pub struct Changes(broadcast::Sender<Change>);
+
+/// A listener's end.
+#[derive(Debug)]
+pub struct ChangeListener(broadcast::Receiver<Change>);
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(WAITING_MAX))
+    }
+}
+
+impl Changes {
+    /// Tells everybody who listens now.
+    pub fn announce(&self, change: Change) {
+        // That nobody listens is no error.
+        let _listeners = self.0.send(change);
+    }
+
+    /// Listens from now on.
+    #[must_use]
+    pub fn listen(&self) -> ChangeListener {
+        ChangeListener(self.0.subscribe())
+    }
+}
+
+impl ChangeListener {
+    /// The next changes; `None` when none can come any more.
+    pub async fn next(&mut self) -> Option<Vec<Change>> {
+        match self.0.recv().await {
+            Ok(change) => Some(vec![change]),
+            // What was missed is not known any more, so everything may have changed.
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                Some(vec![Change::Tools, Change::Prompts, Change::Resources])
+            }
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_listener_hears_every_change() {
+        let changes = Changes::default();
+        let (mut one, mut other) = (changes.listen(), changes.listen());
+
+        changes.announce(Change::Resource("a".into()));
+
+        assert_eq!(one.next().await.unwrap(), [Change::Resource("a".into())]);
+        assert_eq!(other.next().await.unwrap(), [Change::Resource("a".into())]);
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_fell_behind_is_told_of_every_list() {
+        let changes = Changes::default();
+        let mut slow = changes.listen();
+
+        for _ in 0..=WAITING_MAX {
+            changes.announce(Change::Resource("a".into()));
+        }
+
+        let told = slow.next().await.unwrap();
+        assert_eq!(told, [Change::Tools, Change::Prompts, Change::Resources]);
+    }
+}

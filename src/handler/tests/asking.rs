@@ -1,0 +1,235 @@
+//! Asking the client, as tools see it: what is asked, what is taken for an answer, what is carried on.
+
+use super::*;
+
+async fn modern(handler: &Handler, params: &Value) -> Result<Value, RpcError> {
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body.to_string()))
+    else {
+        panic!("no request");
+    };
+    let context = context(ProtocolVersion::V2026_07_28);
+    handler
+        .handle(context, &request.method, request.params.as_ref())
+        .await
+}
+
+#[tokio::test]
+async fn a_modern_call_that_needs_input_is_run_again_with_every_answer() {
+    let handler = handler();
+    let first = modern(&handler, &json!({ "name": "greet" })).await.unwrap();
+    assert_eq!(first["resultType"], "input_required");
+    assert_eq!(
+        first["inputRequests"]["name"]["method"],
+        "elicitation/create"
+    );
+
+    let answer = json!({ "action": "accept", "content": { "name": "Ada" } });
+    let second = json!({
+        "name": "greet", "requestState": first["requestState"],
+        "inputResponses": { "name": answer }
+    });
+    let second = modern(&handler, &second).await.unwrap();
+    assert_eq!(
+        second["inputRequests"]["roots"],
+        json!({ "method": "roots/list" })
+    );
+
+    let third = json!({
+        "name": "greet", "arguments": {}, "requestState": second["requestState"],
+        "inputResponses": { "roots": { "roots": [{ "uri": "file:///a" }] }, "extra": 1 }
+    });
+    let done = modern(&handler, &third).await.unwrap();
+    assert_eq!(done["content"][0]["text"], "Ada in 1 folders");
+    assert_eq!(done["resultType"], "complete");
+}
+
+#[tokio::test]
+async fn a_state_that_was_changed_or_belongs_to_another_request_is_refused() {
+    let handler = handler();
+    let first = modern(&handler, &json!({ "name": "greet" })).await.unwrap();
+    let state = first["requestState"].as_str().unwrap();
+    let mut forged = state.to_owned();
+    forged.replace_range(20..21, if &state[20..21] == "A" { "B" } else { "A" });
+
+    for (name, arguments, state) in [
+        ("greet", json!({}), forged.as_str()),
+        ("greet", json!({}), "AAAA"),
+        ("greet", json!({ "other": 1 }), state),
+        ("whoami", json!({}), state),
+    ] {
+        let params = json!({ "name": name, "arguments": arguments, "requestState": state });
+        let error = modern(&handler, &params).await.unwrap_err();
+        assert_eq!(error.code, codes::INVALID_PARAMS, "{name} {arguments}");
+    }
+}
+
+#[tokio::test]
+async fn a_modern_client_without_the_capability_is_told_which() {
+    let (outlet, _frames) = outlet(queue::Config::default());
+    let client = Client::of_request(ClientCapabilities::default(), outlet, None);
+    let context = context(ProtocolVersion::V2026_07_28).with(None, |known| *known = client);
+    let params = json!({ "name": "greet" });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body.to_string()))
+    else {
+        panic!("no request");
+    };
+    let asked = handler()
+        .handle(context, &request.method, request.params.as_ref())
+        .await;
+
+    let error = asked.unwrap_err();
+    assert_eq!(error.code, codes::MISSING_REQUIRED_CLIENT_CAPABILITY);
+    assert_eq!(
+        error.data.unwrap()["requiredCapabilities"],
+        json!({ "elicitation": { "form": {} } })
+    );
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Named {
+    name: String,
+}
+
+/// A server with this tool and no other.
+fn handler_of(tool: Tool) -> Handler {
+    let mut catalog = Catalog::default();
+    catalog.add_tool(tool);
+    let implementation = Implementation {
+        name: "test".into(),
+        title: None,
+        version: "0".into(),
+    };
+    let info = ServerInfo {
+        implementation,
+        instructions: None,
+    };
+    Handler::new(Config::default(), info, catalog, Metrics::new(), clock()).unwrap()
+}
+
+fn form_and_folders() -> Handler {
+    handler_of(Tool::new(
+        "both",
+        "Asks twice",
+        |call, _: NoArguments| async move {
+            let (form, roots) =
+                tokio::join!(call.elicit::<Named>("name", "Who?"), call.roots("roots"));
+            let (Elicited::Accepted(Named { name }), roots) = (form?, roots?) else {
+                return Ok("nobody".to_owned());
+            };
+            Ok(format!("{name} in {} folders", roots.len()))
+        },
+    ))
+}
+
+#[tokio::test]
+async fn what_is_asked_together_is_asked_in_one_round_trip() {
+    let handler = form_and_folders();
+
+    let first = modern(&handler, &json!({ "name": "both" })).await.unwrap();
+    let asked: Vec<_> = first["inputRequests"].as_object().unwrap().keys().collect();
+    assert_eq!(asked, ["name", "roots"]);
+
+    let answers = json!({
+        "name": { "action": "accept", "content": { "name": "Ada" } },
+        "roots": { "roots": [] }
+    });
+    let second = json!({
+        "name": "both", "requestState": first["requestState"], "inputResponses": answers
+    });
+    let done = modern(&handler, &second).await.unwrap();
+    assert_eq!(done["content"][0]["text"], "Ada in 0 folders");
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_fit_is_asked_for_again_and_no_other_is() {
+    let handler = form_and_folders();
+    for unfit in [
+        json!(12345),
+        json!({ "action": "perhaps" }),
+        json!({ "action": "accept", "content": { "name": 7 } }),
+        json!({ "action": "accept" }),
+    ] {
+        let params = json!({
+            "name": "both", "inputResponses": { "name": unfit, "roots": { "roots": [] }, "x": 1 }
+        });
+        let asked = modern(&handler, &params).await.unwrap();
+        assert_eq!(asked["resultType"], "input_required", "{unfit}");
+        let keys: Vec<_> = asked["inputRequests"].as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["name"], "{unfit}");
+
+        let answer = json!({ "action": "accept", "content": { "name": "Ada" } });
+        let params = json!({
+            "name": "both", "requestState": asked["requestState"],
+            "inputResponses": { "name": answer }
+        });
+        let done = modern(&handler, &params).await.unwrap();
+        assert_eq!(done["content"][0]["text"], "Ada in 0 folders");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_can_ask_what_the_client_supports() {
+    let handler = handler_of(Tool::new("can", "", |call, _: NoArguments| async move {
+        let can = |capability| call.client_supports(capability);
+        Ok(format!(
+            "{} {} {} {}",
+            can(ClientCapability::ElicitForm),
+            can(ClientCapability::ElicitUrl),
+            can(ClientCapability::Sample),
+            can(ClientCapability::Roots),
+        ))
+    }));
+
+    let answer = modern(&handler, &json!({ "name": "can" })).await.unwrap();
+
+    assert_eq!(answer["content"][0]["text"], "true false false true");
+}
+
+#[tokio::test]
+async fn a_schema_written_by_hand_is_listed_as_it_is_and_arguments_come_as_they_are() {
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
+        "$defs": { "a": { "$anchor": "x" } }, "if": {}, "then": {}, "properties": { "a": {} },
+        "additionalProperties": false
+    });
+    let echo = |_, arguments: Value| async move { Ok(arguments.to_string()) };
+    let handler = handler_of(Tool::with_schema("echo", "Echoes", schema.clone(), echo));
+
+    let listed = handler
+        .handle(
+            context(ProtocolVersion::V2025_11_25),
+            &Method::ToolsList,
+            None,
+        )
+        .await;
+    assert_eq!(listed.unwrap()["tools"][0]["inputSchema"], schema);
+
+    let params = json!({ "name": "echo", "arguments": { "a": [1, null] } });
+    let answer = modern(&handler, &params).await.unwrap();
+    assert_eq!(answer["content"][0]["text"], r#"{"a":[1,null]}"#);
+}
+
+#[test]
+fn a_form_has_no_references() {
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Form {
+        size: Size,
+    }
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    enum Size {
+        Small,
+        Large,
+    }
+
+    let form = schema::form_of::<Form>();
+
+    assert_eq!(
+        form["properties"]["size"]["enum"],
+        json!(["Small", "Large"])
+    );
+    assert!(!form.to_string().contains("$ref"), "{form}");
+}

@@ -1,0 +1,56 @@
+//! Why streams and sessions end.
+
+use std::fmt;
+
+/// Why a stream was ended by the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// Everything there was to say has been said.
+    Finished,
+    /// The client ended the session.
+    Deleted,
+    /// The client has been silent for too long.
+    Idle,
+    /// The session was never initialized.
+    NeverInitialized,
+    /// The access token's life is over.
+    TokenExpired,
+    /// The client reads slower than the queue's bound allows.
+    SlowReader,
+    /// The client is gone.
+    Disconnected,
+    /// The server is being stopped.
+    ServerStopping,
+}
+
+impl CloseReason {
+    /// A short word for logs and metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Deleted => "deleted",
+            Self::Idle => "idle",
+            Self::NeverInitialized => "never_initialized",
+            Self::TokenExpired => "token_expired",
+            Self::SlowReader => "slow_reader",
+            Self::Disconnected => "disconnected",
+            Self::ServerStopping => "server_stopping",
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Finished => "everything has been said",
+            Self::Deleted => "the client ended the session",
+            Self::Idle => "the client has been silent for too long",
+            Self::NeverInitialized => "the session was never initialized",
+            Self::TokenExpired => "the access token has expired",
+            Self::SlowReader => "the client reads too slowly",
+            Self::Disconnected => "the client is gone",
+            Self::ServerStopping => "the server is stopping",
+        })
+    }
+}

@@ -1,0 +1,56 @@
+//! One call in a session, from its handler to its answer.
+//!
+//! Run by the session actor as a future of its own, so that the mailbox never waits for a tool.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    handler::{CallContext, Handler},
+    outlet::{CloseReason, Frame, Outlet},
+    protocol::{Raw, Request, RequestId, encode_error, encode_result},
+};
+
+/// Runs one call to its end and answers for it; a cancelled call is not answered (2025-11-25,
+/// cancellation).
+pub(super) async fn run_call(
+    handler: Handler,
+    context: CallContext,
+    request: Request,
+    cancelled: CancellationToken,
+    outlet: Outlet,
+) -> RequestId {
+    let answer = tokio::select! {
+        biased;
+        () = cancelled.cancelled() => None,
+        result = handler.handle(context, &request.method, request.params.as_ref()) => Some(result),
+    };
+    match answer {
+        Some(Ok(result)) => answer_on(&outlet, encode_result(&request.id, result)),
+        Some(Err(error)) => answer_on(&outlet, encode_error(Some(&request.id), &error)),
+        None => {}
+    }
+    // A kept stream has more outlets than this call's; its reader has all there is to be read.
+    if outlet.is_kept() {
+        outlet.close(CloseReason::Finished);
+    }
+    request.id
+}
+
+/// An answer nobody waits for any more is thrown away: the client has left, or reads too slowly.
+pub(super) fn answer_on(outlet: &Outlet, answer: Bytes) {
+    let _nobody_waits = outlet.send(Frame::Answer(answer));
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CancelledParams {
+    request_id: RequestId,
+}
+
+/// Which call `notifications/cancelled` is about; none where it can't be read.
+pub(super) fn cancelled_id(params: Option<&Raw>) -> Option<RequestId> {
+    let cancelled: CancelledParams = params?.read().ok()?;
+    Some(cancelled.request_id)
+}

@@ -1,0 +1,200 @@
+//! `subscriptions/listen` (2026-07-28): a stream of changes without a session.
+//!
+//! Acknowledged first, with what of the wish is honoured; then one notification for each change,
+//! tagged with the request's id; at the end, when the server stops, the request's result.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    handler::{Change, ChangeListener},
+    outlet::{Frame, Outlet, OutletError},
+    protocol::{
+        Method, Request, RequestId, RpcError, codes, encode_notification, encode_result,
+        read_params,
+    },
+};
+
+/// What a client wants to be told of.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wish {
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    tools_list_changed: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    prompts_list_changed: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    resources_list_changed: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    resource_subscriptions: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct ListenParams {
+    #[serde(default)]
+    notifications: Wish,
+}
+
+/// Resources that one stream may watch.
+pub const WATCHED_MAX: usize = 1_000;
+
+const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+
+/// A wish that was read, ready to be served.
+#[derive(Debug)]
+pub struct Listening {
+    id: RequestId,
+    wish: Wish,
+}
+
+impl Listening {
+    /// Reads what a request wants.
+    ///
+    /// # Errors
+    /// [`codes::INVALID_PARAMS`] for params that don't fit, or too many resources.
+    pub fn read(request: &Request) -> Result<Self, RpcError> {
+        let params: ListenParams = read_params(request.params.as_ref())?;
+        if params.notifications.resource_subscriptions.len() > WATCHED_MAX {
+            let text = format!("at most {WATCHED_MAX} resources in one subscription");
+            return Err(RpcError::new(codes::INVALID_PARAMS, text));
+        }
+        Ok(Self {
+            id: request.id.clone(),
+            wish: params.notifications,
+        })
+    }
+
+    /// Tells the client of changes until it leaves or the server stops.
+    pub async fn serve(
+        self,
+        mut changes: ChangeListener,
+        outlet: Outlet,
+        stopping: CancellationToken,
+    ) {
+        let wish = json!({ "notifications": self.wish });
+        if self
+            .tell(&outlet, &Method::SubscriptionsAcknowledged, wish)
+            .is_err()
+        {
+            return;
+        }
+        loop {
+            let told = tokio::select! {
+                told = changes.next() => told,
+                _left = outlet.closed() => return,
+                () = stopping.cancelled() => None,
+            };
+            let Some(told) = told else { break };
+            for change in told {
+                if self.tell_change(&outlet, &change).is_err() {
+                    return;
+                }
+            }
+        }
+        let meta = json!({ SUBSCRIPTION_ID: self.id });
+        let result = json!({ "resultType": "complete", "_meta": meta });
+        // A client that left in this moment misses nothing.
+        let _left = outlet.send(Frame::Answer(encode_result(&self.id, result)));
+    }
+
+    fn tell_change(&self, outlet: &Outlet, change: &Change) -> Result<(), OutletError> {
+        let (wanted, method) = match change {
+            Change::Tools => (self.wish.tools_list_changed, Method::ToolsListChanged),
+            Change::Prompts => (self.wish.prompts_list_changed, Method::PromptsListChanged),
+            Change::Resources => (
+                self.wish.resources_list_changed,
+                Method::ResourcesListChanged,
+            ),
+            Change::Resource(uri) => {
+                let wanted = self.wish.resource_subscriptions.contains(uri);
+                (wanted, Method::ResourcesUpdated)
+            }
+        };
+        if !wanted {
+            return Ok(());
+        }
+        let params = match change {
+            Change::Resource(uri) => json!({ "uri": uri }),
+            _ => Value::Object(Map::new()),
+        };
+        self.tell(outlet, &method, params)
+    }
+
+    fn tell(&self, outlet: &Outlet, method: &Method, mut params: Value) -> Result<(), OutletError> {
+        params["_meta"] = json!({ SUBSCRIPTION_ID: self.id });
+        match encode_notification(method, &params) {
+            Ok(notification) => outlet.send(Frame::Message(notification)),
+            Err(_no_json) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_util::StreamExt;
+
+    use super::*;
+    use crate::{
+        handler::Changes,
+        outlet::{self as queue, Frames, outlet},
+        protocol::ClientMessage,
+    };
+
+    fn listening(notifications: &Value) -> Result<Listening, RpcError> {
+        let body = json!({
+            "jsonrpc": "2.0", "id": "l1", "method": "subscriptions/listen",
+            "params": { "notifications": notifications }
+        });
+        match ClientMessage::parse(&Bytes::from(body.to_string())).unwrap() {
+            ClientMessage::Request(request) => Listening::read(&request),
+            other => panic!("no request: {other:?}"),
+        }
+    }
+
+    async fn next(frames: &mut Frames) -> Value {
+        serde_json::from_slice(frames.next().await.unwrap().bytes()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_what_was_wished_for_is_told_and_tagged_with_the_request() {
+        let changes = Changes::default();
+        let stopping = CancellationToken::new();
+        let (outlet, mut frames) = outlet(queue::Config::default());
+        let wish = json!({ "toolsListChanged": true, "resourceSubscriptions": ["a"] });
+        let listening = listening(&wish).unwrap();
+        let served = tokio::spawn(listening.serve(changes.listen(), outlet, stopping.clone()));
+
+        let acknowledged = next(&mut frames).await;
+        assert_eq!(
+            acknowledged["method"],
+            "notifications/subscriptions/acknowledged"
+        );
+        assert_eq!(acknowledged["params"]["notifications"], wish);
+        for change in [Change::Prompts, Change::Resource("b".into()), Change::Tools] {
+            changes.announce(change);
+        }
+        changes.announce(Change::Resource("a".into()));
+
+        let tools = next(&mut frames).await;
+        assert_eq!(tools["method"], "notifications/tools/list_changed");
+        assert_eq!(tools["params"]["_meta"][SUBSCRIPTION_ID], "l1");
+        assert_eq!(next(&mut frames).await["params"]["uri"], "a");
+
+        stopping.cancel();
+        let result = next(&mut frames).await;
+        assert_eq!(result["id"], "l1");
+        assert_eq!(result["result"]["_meta"][SUBSCRIPTION_ID], "l1");
+        served.await.unwrap();
+    }
+
+    #[test]
+    fn the_number_of_watched_resources_is_bounded() {
+        let many: Vec<_> = (0..=WATCHED_MAX).map(|n| n.to_string()).collect();
+
+        let refused = listening(&json!({ "resourceSubscriptions": many })).unwrap_err();
+
+        assert_eq!(refused.code, codes::INVALID_PARAMS);
+    }
+}
