@@ -17,6 +17,8 @@ mod guard;
 mod input;
 mod prompts;
 mod questions;
+#[cfg(feature = "rmcp")]
+mod relay;
 mod replay;
 mod resources;
 mod schema;
