@@ -45,6 +45,9 @@ pub mod units;
 #[cfg(feature = "dev-idp")]
 pub mod idp;
 
+#[cfg(feature = "rmcp")]
+pub mod rmcp;
+
 #[cfg(feature = "cli")]
 pub mod agent;
 #[cfg(feature = "cli")]

@@ -18,7 +18,7 @@ const FLOORS: [&[&str]; 12] = [
     &["telemetry", "metadata"],
     &["auth"],
     &["handler", "idp"],
-    &["session"],
+    &["session", "rmcp"],
     &["router"],
     &["transport"],
     &["config"],

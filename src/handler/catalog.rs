@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Changes, Prompt, Resource, ResourceTemplate, SchemaError, Tool, completion::Completer,
-    resources::URI,
+    Changes, Delegate, Prompt, Resource, ResourceTemplate, SchemaError, Tool,
+    completion::Completer, resources::URI,
 };
 use crate::{
     protocol::{Method, ProtocolVersion, Raw, RpcError, codes},
@@ -24,6 +24,7 @@ pub struct Catalog {
     pub(super) resources: BTreeMap<String, Resource>,
     pub(super) templates: BTreeMap<String, ResourceTemplate>,
     pub(super) prompts: BTreeMap<String, Prompt>,
+    pub(super) delegate: Option<Delegate>,
     pub(super) changes: Changes,
 }
 
@@ -53,10 +54,61 @@ impl Catalog {
         self.prompts.insert(prompt.description.name.clone(), prompt);
     }
 
-    /// Where to say that something of it has changed. Clones may be kept by tools.
-    #[must_use]
-    pub fn changes(&self) -> Changes {
-        self.changes.clone()
+    /// Has everything that is not in here answered by somebody else's handler. Only one can be.
+    pub fn delegate_to(&mut self, delegate: Delegate) {
+        self.delegate = Some(delegate);
+    }
+
+    pub(super) fn delegates(&self, method: &Method) -> bool {
+        self.delegate.as_ref().is_some_and(|one| one.serves(method))
+    }
+
+    /// Who answers a request that is none for our own entries. Listings are for both.
+    pub(super) fn delegate_of(&self, method: &Method, params: &Value) -> Option<&Delegate> {
+        let delegate = self.delegate.as_ref().filter(|one| one.serves(method))?;
+        let text = |pointer| {
+            params
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let is_ours = match method {
+            Method::ToolsCall => self.tools.contains_key(text("/name")),
+            Method::PromptsGet => self.prompts.contains_key(text("/name")),
+            Method::ResourcesRead => self.resource(text("/uri")).is_some(),
+            Method::CompletionComplete => {
+                self.prompts.contains_key(text("/ref/name"))
+                    || self.templates.contains_key(text("/ref/uri"))
+            }
+            _ => false,
+        };
+        (!is_ours).then_some(delegate)
+    }
+
+    /// Puts our own entries before a delegate's.
+    pub(super) fn list_first(
+        &self,
+        method: &Method,
+        version: ProtocolVersion,
+        listing: &mut Value,
+    ) -> Result<(), RpcError> {
+        let (Some(member), Value::Object(members)) = (listed(method), listing) else {
+            return Ok(());
+        };
+        let Value::Object(mut ours) = self.list(method, None, version)? else {
+            return Ok(());
+        };
+        let (Some(Value::Array(theirs)), Some(Value::Array(ours))) =
+            (members.get_mut(member), ours.get_mut(member))
+        else {
+            return Ok(());
+        };
+        // Ours take the place of those of the same name.
+        let key = if member == "resources" { "uri" } else { "name" };
+        theirs.retain(|one| ours.iter().all(|our| our[key] != one[key]));
+        ours.append(theirs);
+        std::mem::swap(ours, theirs);
+        Ok(())
     }
 
     /// Compiles every tool's schemas.
@@ -66,6 +118,12 @@ impl Catalog {
     pub(super) fn compile(&self) -> Result<(), SchemaError> {
         let mut tools = self.tools.values();
         tools.try_for_each(|tool| tool.schemas().map(|_compiled| ()).map_err(Clone::clone))
+    }
+
+    /// Where to say that something of it has changed. Clones may be kept by tools.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        self.changes.clone()
     }
 
     pub(super) fn has_resources(&self) -> bool {
@@ -87,6 +145,11 @@ impl Catalog {
             capabilities.insert("completions".to_owned(), json!({}));
         }
         capabilities.insert("logging".to_owned(), json!({}));
+        let delegates = self.delegate.iter();
+        for name in delegates.flat_map(|delegate| delegate.capabilities(version)) {
+            let declared = capabilities.entry(name.to_owned());
+            declared.or_insert_with(|| json!({}));
+        }
         Value::Object(capabilities)
     }
 
@@ -127,14 +190,16 @@ impl Catalog {
     /// The scopes that a request for `name` (a tool's or prompt's name, a resource's URI) needs.
     pub(super) fn needed_scopes(&self, method: &Method, name: Option<&str>) -> Option<&Scopes> {
         let name = name?;
-        match method {
+        let ours = match method {
             Method::ToolsCall => self.tools.get(name).map(Tool::needed_scopes),
             Method::PromptsGet => self.prompts.get(name).map(|prompt| &prompt.needs),
             Method::ResourcesRead | Method::ResourcesSubscribe => {
                 self.resource(name).map(|(found, _)| found.needs())
             }
             _ => None,
-        }
+        };
+        let delegate = self.delegate.as_ref();
+        ours.or_else(|| delegate.and_then(|one| one.needed_scopes(method, name)))
     }
 
     pub(super) fn completer_of_prompt(&self, name: &str) -> Result<Option<&Completer>, RpcError> {
@@ -195,6 +260,17 @@ impl<'a> Found<'a> {
             Self::Resource(resource) => resource.description.mime_type.as_ref(),
             Self::Template(template) => template.description.mime_type.as_ref(),
         }
+    }
+}
+
+/// The member of a listing that holds its entries.
+fn listed(method: &Method) -> Option<&'static str> {
+    match method {
+        Method::ToolsList => Some("tools"),
+        Method::ResourcesList => Some("resources"),
+        Method::ResourcesTemplatesList => Some("resourceTemplates"),
+        Method::PromptsList => Some("prompts"),
+        _ => None,
     }
 }
 

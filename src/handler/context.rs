@@ -113,7 +113,7 @@ impl CallContext {
         &self.0.client
     }
 
-    pub(super) fn cancellation(&self) -> &CancellationToken {
+    pub(crate) fn cancellation(&self) -> &CancellationToken {
         &self.0.cancelled
     }
 }

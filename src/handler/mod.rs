@@ -11,11 +11,14 @@ mod changes;
 mod client;
 mod completion;
 mod context;
+mod delegate;
 mod error;
 mod guard;
 mod input;
 mod prompts;
 mod questions;
+#[cfg(feature = "rmcp")]
+mod relay;
 mod replay;
 mod resources;
 mod schema;
@@ -32,6 +35,7 @@ pub use catalog::Catalog;
 pub use changes::{Change, ChangeListener, Changes, WAITING_MAX};
 pub use client::{Client, LogThreshold};
 pub use context::CallContext;
+pub use delegate::Delegate;
 pub use error::{HandlerError, InputRequired, ToolError};
 pub use input::{ClientCapability, Elicited, Root};
 pub use prompts::{Prompt, PromptArguments, PromptMessage};
@@ -55,7 +59,7 @@ use crate::{
 use catalog::Found;
 use client::Way;
 use completion::{CompleteParams, Reference, complete};
-use replay::{Binding, Sealer};
+use replay::{Binding, Sealer, asks_for_input};
 
 /// Limits on calls.
 #[derive(Debug, Clone, Copy)]
@@ -161,7 +165,7 @@ impl Handler {
     #[must_use]
     pub fn serves(&self, method: &Method, version: ProtocolVersion) -> bool {
         let catalog = &self.0.catalog;
-        match method {
+        let ours = match method {
             Method::ToolsList | Method::ToolsCall => true,
             Method::ServerDiscover | Method::SubscriptionsListen => version.is_modern(),
             Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
@@ -174,7 +178,8 @@ impl Handler {
             Method::PromptsList | Method::PromptsGet => !catalog.prompts.is_empty(),
             Method::CompletionComplete => catalog.completes(),
             _ => false,
-        }
+        };
+        ours || catalog.delegates(method)
     }
 
     /// Answers one request, fitted to the context's protocol version.
@@ -194,9 +199,13 @@ impl Handler {
         let (result, hint) = match method {
             Method::ServerDiscover => (self.discover(version), kept()),
             Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => {
+                self.call(context, method, read_params(params)?).await?
+            }
+            _ if self.0.catalog.delegates(method) => {
+                let params = params.map_or_else(|| Ok(json!({})), Raw::read)?;
                 self.call(context, method, params).await?
             }
-            Method::CompletionComplete => (self.complete(params)?, CacheHint::None),
+            Method::CompletionComplete => (self.complete(read_params(params)?)?, CacheHint::None),
             Method::ToolsList
             | Method::PromptsList
             | Method::ResourcesList
@@ -218,8 +227,8 @@ impl Handler {
             .discover_result(&self.0.catalog.capabilities(version))
     }
 
-    fn complete(&self, params: Option<&Raw>) -> Result<Value, RpcError> {
-        let params: CompleteParams = read_params(params)?;
+    fn complete(&self, params: Value) -> Result<Value, RpcError> {
+        let params: CompleteParams = fitting(params)?;
         let completer = match &params.reference {
             Reference::Prompt { name } => self.0.catalog.completer_of_prompt(name)?,
             Reference::Resource { uri } => self.0.catalog.completer_of_template(uri)?,
@@ -227,14 +236,13 @@ impl Handler {
         Ok(complete(completer, &params.argument))
     }
 
-    /// The three methods behind which somebody else's code runs, and may ask for input.
+    /// The methods behind which somebody else's code runs, and may ask for input.
     async fn call(
         &self,
         context: CallContext,
         method: &Method,
-        params: Option<&Raw>,
+        params: Value,
     ) -> Result<(Value, CacheHint), RpcError> {
-        let params: Value = read_params(params)?;
         self.require_scopes(&context, method, &params)?;
         let binding = Binding::of(&context.principal().owner(), method, &params);
         let is_modern = context.protocol_version().is_modern();
@@ -247,12 +255,20 @@ impl Handler {
                 client.way = Way::Replay(replay);
             }
         });
-        let answered = match method {
-            Method::ToolsCall => self.call_tool(&context, params).await,
-            Method::PromptsGet => self.get_prompt(&context, params).await,
-            _ => self.read_resource(&context, params).await,
+        let answered = match (self.0.catalog.delegate_of(method, &params), method) {
+            (Some(delegate), _) => self.delegated(delegate, &context, method, params).await,
+            (None, Method::ToolsCall) => self.call_tool(&context, params).await,
+            (None, Method::PromptsGet) => self.get_prompt(&context, params).await,
+            (None, Method::ResourcesRead) => self.read_resource(&context, params).await,
+            (None, _) => self
+                .complete(params)
+                .map(|result| (result, CacheHint::None))
+                .map_err(ToolError::from),
         };
         match (answered, &context.client().way) {
+            (Ok((result, hint)), Way::Replay(replay)) if asks_for_input(&result) => {
+                Ok((self.0.sealer.carried(&binding, replay, result)?, hint))
+            }
             (Ok(answered), _) => Ok(answered),
             (Err(ToolError::Rpc(error)), _) => Err(error),
             (Err(ToolError::InputRequired(_)), Way::Replay(replay)) => {

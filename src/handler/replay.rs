@@ -42,6 +42,7 @@ struct Inner {
 #[derive(Default)]
 pub(super) struct Replay {
     answers: Map<String, Value>,
+    delegates: Option<String>,
     run: Mutex<Run>,
 }
 
@@ -57,7 +58,12 @@ struct Run {
 struct State {
     answers: Map<String, Value>,
     ends: u64,
+    /// What a delegate wants back, in its own form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delegates: Option<String>,
 }
+
+const INPUT_REQUIRED: &str = "input_required";
 
 /// Params of a request that may be a retry (2026-07-28, multi round-trip requests).
 #[derive(Default, Deserialize)]
@@ -114,13 +120,17 @@ impl Sealer {
         let retry: RetryParams = serde_json::from_value(params.clone()).map_err(|error| {
             RpcError::new(codes::INVALID_PARAMS, format!("invalid params: {error}"))
         })?;
-        let mut answers = match retry.request_state {
-            Some(sealed) => self.open(binding, &sealed)?.answers,
-            None => Map::new(),
+        let (mut answers, delegates) = match retry.request_state {
+            Some(sealed) => {
+                let state = self.open(binding, &sealed)?;
+                (state.answers, state.delegates)
+            }
+            None => (Map::new(), None),
         };
         answers.extend(retry.input_responses);
         Ok(Replay {
             answers,
+            delegates,
             run: Mutex::default(),
         })
     }
@@ -161,35 +171,68 @@ impl Sealer {
         binding: &Binding,
         replay: &Replay,
     ) -> Result<Value, RpcError> {
-        let ends = self
-            .0
-            .clock
-            .now()
-            .plus(self.0.lifetime.get())
-            .as_unix_seconds();
-        let Run { kept, wanted } = &*replay.lock();
+        let requests = Value::Object(replay.lock().wanted.clone());
+        Ok(json!({
+            "resultType": INPUT_REQUIRED,
+            "inputRequests": requests,
+            "requestState": self.seal(binding, replay, None)?,
+        }))
+    }
+
+    /// The same for a delegate that asks by itself: its state is sealed within ours, so that it too
+    /// belongs to this caller and request, and ends.
+    ///
+    /// # Errors
+    /// [`RpcError::internal`] where sealing fails.
+    pub(super) fn carried(
+        &self,
+        binding: &Binding,
+        replay: &Replay,
+        mut asked: Value,
+    ) -> Result<Value, RpcError> {
+        let state = asked.get("requestState").and_then(Value::as_str);
+        let sealed = self.seal(binding, replay, state.map(str::to_owned))?;
+        asked["requestState"] = json!(sealed);
+        Ok(asked)
+    }
+
+    fn seal(
+        &self,
+        binding: &Binding,
+        replay: &Replay,
+        delegates: Option<String>,
+    ) -> Result<String, RpcError> {
+        let ends = self.0.clock.now().plus(self.0.lifetime.get());
         let state = State {
-            answers: kept.clone(),
-            ends,
+            answers: replay.lock().kept.clone(),
+            ends: ends.as_unix_seconds(),
+            delegates,
         };
-        let internal = |_cause| RpcError::internal();
         let mut body = serde_json::to_vec(&state).map_err(|_no_json| RpcError::internal())?;
         let nonce = self
             .0
             .key
             .seal_in_place_append_tag(Aad::from(binding.0), &mut body)
-            .map_err(internal)?;
+            .map_err(|_unspecified| RpcError::internal())?;
         let mut sealed = nonce.as_ref().to_vec();
         sealed.extend_from_slice(&body);
-        Ok(json!({
-            "resultType": "input_required",
-            "inputRequests": wanted,
-            "requestState": URL_SAFE_NO_PAD.encode(sealed),
-        }))
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 }
 
+/// Whether a result asks for input, and is none yet.
+pub(super) fn asks_for_input(result: &Value) -> bool {
+    result
+        .get("resultType")
+        .is_some_and(|kind| kind == INPUT_REQUIRED)
+}
+
 impl Replay {
+    /// The state that a delegate left with the client, as the delegate wrote it.
+    pub(super) fn delegates_state(&self) -> Option<&str> {
+        self.delegates.as_deref()
+    }
+
     /// The answer under `key`, if the client has brought it.
     pub(super) fn answer(&self, key: &str) -> Option<&Value> {
         self.answers.get(key)
@@ -228,6 +271,7 @@ impl fmt::Debug for Replay {
         formatter
             .debug_struct("Replay")
             .field("answers", &self.answers.len())
+            .field("delegates", &self.delegates.is_some())
             .field("run", &self.lock().wanted.keys())
             .finish()
     }

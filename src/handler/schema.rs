@@ -5,7 +5,9 @@
 
 use std::error::Error;
 
-use jsonschema::{PatternOptions, Retrieve, Uri, ValidationError, Validator};
+use jsonschema::{
+    PatternOptions, Retrieve, Uri, ValidationError, Validator, error::ValidationErrorKind,
+};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -162,7 +164,10 @@ fn described(error: &ValidationError<'_>) -> String {
     } else {
         format!("{path}: ")
     };
-    let text = format!("{place}{}", error.masked());
+    let text = match error.kind() {
+        ValidationErrorKind::FalseSchema => format!("{place}nothing is allowed here"),
+        _ => format!("{place}{}", error.masked()),
+    };
     if text.chars().count() <= TEXT_MAX {
         return text.replace(char::is_control, " ");
     }

@@ -20,7 +20,7 @@ pub struct InitializeParams {
 }
 
 /// What a client can do for the server, as it declares it.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClientCapabilities(Map<String, Value>);
 

@@ -9,6 +9,8 @@ use actix_web::dev::ServerHandle;
 use serde_json::{Value, json};
 
 use super::{Running, Server, ServerError};
+#[cfg(feature = "rmcp")]
+use crate::rmcp::Rmcp;
 use crate::{
     auth::Verification,
     config::{Config, IssuerSection},
@@ -95,6 +97,14 @@ impl DevServer {
     #[must_use]
     pub fn prompt(mut self, prompt: Prompt) -> Self {
         self.server = self.server.prompt(prompt);
+        self
+    }
+
+    /// Serves a handler written for rmcp, unchanged: [`Server::rmcp`].
+    #[cfg(feature = "rmcp")]
+    #[must_use]
+    pub fn rmcp(mut self, handler: impl Into<Rmcp>) -> Self {
+        self.server = self.server.rmcp(handler);
         self
     }
 

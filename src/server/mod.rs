@@ -16,6 +16,8 @@ use actix_web::{dev::ServerHandle, web::Data};
 pub use dev::{DevServer, RunningDev};
 pub use error::ServerError;
 
+#[cfg(feature = "rmcp")]
+use crate::rmcp::Rmcp;
 use crate::{
     auth::Verifier,
     config::{self, Config},
@@ -116,6 +118,17 @@ impl Server {
     #[must_use]
     pub fn prompt(mut self, prompt: Prompt) -> Self {
         self.catalog.add_prompt(prompt);
+        self
+    }
+
+    /// Serves a handler written for rmcp, unchanged, beside the tools added here; its name, version
+    /// and instructions become the server's. Of several the last stays. See [`Rmcp`] for scopes.
+    #[cfg(feature = "rmcp")]
+    #[must_use]
+    pub fn rmcp(mut self, handler: impl Into<Rmcp>) -> Self {
+        let (info, delegate) = handler.into().into_parts();
+        self.info = info;
+        self.catalog.delegate_to(delegate);
         self
     }
 
