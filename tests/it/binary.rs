@@ -213,6 +213,23 @@ fn a_server_that_would_be_unsafe_does_not_start() {
     }
 }
 
+#[test]
+fn a_variable_that_is_no_text_is_nobodys_panic() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let not_text = std::ffi::OsStr::from_bytes(b"\xff");
+    let mut foreign = usher(&["config"]);
+    foreign.env("FOREIGN", not_text);
+    let mut ours = usher(&["config"]);
+    ours.env("USHER_SESSION_MAX", not_text);
+
+    let (code, _, err) = ended(foreign.spawn().unwrap());
+    assert_eq!(code, Some(0), "{err}");
+    let (code, _, err) = ended(ours.spawn().unwrap());
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("USHER_SESSION_MAX"), "{err}");
+}
+
 // X08: credentials are a part of the configuration like any other.
 #[test]
 fn half_a_credential_is_named_beside_other_mistakes() {
