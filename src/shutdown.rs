@@ -10,10 +10,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
-    /// Takes SIGTERM and SIGINT over from their default, which is to die at once.
+    /// Takes SIGTERM, SIGINT and SIGHUP over from their default, which is to die at once.
     ///
     /// # Errors
     /// Where the system does not let us listen.
@@ -21,6 +22,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
@@ -29,6 +31,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hang_up.recv() => "SIGHUP",
         }
     }
 }

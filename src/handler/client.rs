@@ -113,10 +113,7 @@ impl Client {
     /// Tells the client something. One that is gone, or reads too slowly, is not told.
     pub(super) fn notify(&self, method: &Method, params: &impl Serialize) {
         match encode_notification(method, params) {
-            Ok(notification) => {
-                // Whoever no longer listens misses nothing.
-                let _gone = self.outlet.send(Frame::Message(notification));
-            }
+            Ok(notification) => self.outlet.mention(notification),
             Err(error) => tracing::error!(
                 error = &error as &dyn std::error::Error,
                 method = method.as_str(),

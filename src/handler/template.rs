@@ -69,6 +69,10 @@ impl UriTemplate {
                         return None;
                     }
                     let decoded = percent_decoded(value)?;
+                    // Decoded too: an author who joins it to a path must not get another path.
+                    if decoded.contains('/') || decoded.contains(char::is_control) {
+                        return None;
+                    }
                     values.insert(name.clone(), Value::String(decoded));
                     rest = after;
                 }
@@ -121,7 +125,7 @@ mod tests {
         for uri in [
             "test://t//data",
             "test://t/a/b/data",
-            "test://t/..%2F/data/x",
+            "test://t/..%2Fx/data",
             "test://t/1/data?",
         ] {
             assert_eq!(matched("test://t/{id}/data", uri), None, "{uri}");

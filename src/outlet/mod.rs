@@ -133,6 +133,16 @@ impl Outlet {
         self.0.lock().push(frame)
     }
 
+    /// Hands over what nobody has to hear, as progress and log messages: where half the queue waits to
+    /// be read already, it is left out, and the stream goes on.
+    pub fn mention(&self, message: Bytes) {
+        let mut queue = self.0.lock();
+        if !queue.is_crowded() {
+            // Nobody listens any more.
+            let _gone = queue.push(Frame::Message(message));
+        }
+    }
+
     /// Ends the stream after what already waits in it. The first reason given stays.
     pub fn close(&self, reason: CloseReason) {
         self.0.lock().end(reason);

@@ -74,6 +74,11 @@ impl Queue {
             return Err(OutletError::Gone);
         }
         // What was read is kept as far as there is room, and gives way to what was not.
+        // An answer finds a place where chatter has filled the queue: calls are bounded elsewhere.
+        if matches!(frame, Frame::Answer(_)) && self.frames.len() < 2 * self.config.frames_max {
+            self.accept(frame);
+            return Ok(());
+        }
         while self.read > 0 && self.is_full(frame.bytes().len()) {
             self.forget_first();
         }
@@ -82,10 +87,20 @@ impl Queue {
             self.end(CloseReason::SlowReader);
             return Err(OutletError::Full);
         }
+        self.accept(frame);
+        Ok(())
+    }
+
+    fn accept(&mut self, frame: Frame) {
         self.bytes += frame.bytes().len();
         self.frames.push_back(frame);
         self.reader.take().into_iter().for_each(Waker::wake);
-        Ok(())
+    }
+
+    /// Whether what nobody has to hear, as progress and log messages, had better be left out.
+    pub(super) fn is_crowded(&self) -> bool {
+        let waiting = self.frames.len() - self.read;
+        waiting >= self.config.frames_max / 2 || self.bytes >= self.config.bytes_max.bytes() / 2
     }
 
     fn is_full(&self, more: usize) -> bool {

@@ -131,7 +131,11 @@ impl DevServer {
             mut server,
             mut provider,
         } = self;
-        // The address is checked before anything listens.
+        // Both addresses are checked before anything listens.
+        let listen = server.config.server.listen;
+        if !listen.ip().is_loopback() {
+            return Err(ServerError::DevNotLoopback(listen));
+        }
         let resource_server = ResourceServer::generate(RESOURCE_SERVER)?;
         let credentials = resource_server.clone();
         provider.resource_server = Some(resource_server);

@@ -21,6 +21,12 @@ pub enum ServerError {
     /// The authorization server is not named, or only half.
     #[error("{} {}", .0.source, .0.text)]
     Issuer(Problem),
+    /// A server with the embedded provider is for one machine.
+    #[cfg(feature = "dev-idp")]
+    #[error(
+        "usher dev listens on this machine only, as 127.0.0.1:3001, and not on {0}; use usher serve"
+    )]
+    DevNotLoopback(SocketAddr),
     /// The embedded provider did not start.
     #[cfg(feature = "dev-idp")]
     #[error("could not start the embedded provider")]

@@ -2,7 +2,7 @@
 //!
 //! The top of the road. Routes check what the head of a request says, have its bearer verified, read
 //! its body, hand the message to the router (or to an exchange without a session) and write what
-//! comes back. Nothing is decided here that another room could decide: [`refusal`] maps errors,
+//! comes back. Nothing is decided here that another room could decide: `refusal` maps errors,
 //! `protocol` knows versions, `router` knows whose a session is.
 
 mod body;
@@ -150,7 +150,12 @@ impl Door {
         let authorization = request.headers().get_all(header::AUTHORIZATION);
         let token = bearer(authorization.map(header::HeaderValue::as_bytes)).map_err(refuse)?;
         let principal = self.verifier.verify(&token).await.map_err(refuse)?;
-        judge(&principal, &self.audiences, &self.required_scopes).map_err(refuse)?;
+        judge(&principal, &self.audiences, &self.required_scopes).map_err(|error| {
+            if let AuthError::Refused(reason) = error {
+                self.verifier.counters().count_refusal(reason);
+            }
+            refuse(error)
+        })?;
         Ok(principal)
     }
 

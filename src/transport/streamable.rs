@@ -97,7 +97,7 @@ fn era(
     let Some(header) = request.headers().get(PROTOCOL_VERSION) else {
         return Ok(ProtocolVersion::WITHOUT_HEADER);
     };
-    let header = header.to_str().unwrap_or_default().trim();
+    let header = single_version(request, header);
     header.parse().map_err(|_unsupported| {
         Refusal::of(id_of(message), RefusalKind::Version(header.to_owned()))
     })
@@ -232,12 +232,18 @@ fn refuse_modern(request: &HttpRequest) -> Result<(), RefusalKind> {
     let Some(header) = request.headers().get(PROTOCOL_VERSION) else {
         return Ok(());
     };
-    let header = header.to_str().unwrap_or_default().trim();
+    let header = single_version(request, header);
     match header.parse::<ProtocolVersion>() {
         Ok(version) if version.is_modern() => Err(RefusalKind::Method("POST")),
         Ok(_legacy) => Ok(()),
         Err(_unsupported) => Err(RefusalKind::Version(header.to_owned())),
     }
+}
+
+/// The one version that is named; of two, nobody knows which is meant, and so it is none.
+fn single_version<'a>(request: &'a HttpRequest, first: &'a HeaderValue) -> &'a str {
+    let single = headers::single(request.headers(), PROTOCOL_VERSION);
+    single.unwrap_or_else(|| if first.is_empty() { "" } else { "named twice" })
 }
 
 fn find(
