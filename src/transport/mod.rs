@@ -2,7 +2,7 @@
 //!
 //! The top of the road. Routes check what the head of a request says, have its bearer verified, read
 //! its body, hand the message to the router (or to an exchange without a session) and write what
-//! comes back. Nothing is decided here that another room could decide: [`refusal`] maps errors,
+//! comes back. Nothing is decided here that another room could decide: `refusal` maps errors,
 //! `protocol` knows versions, `router` knows whose a session is.
 
 mod body;
