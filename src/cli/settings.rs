@@ -71,9 +71,20 @@ impl Settings {
         flags.extend(more);
         let sources = Sources {
             file: self.config.as_deref(),
-            environment: std::env::vars().collect(),
+            environment: environment(),
             flags,
         };
         sources.read(defaults)
     }
+}
+
+/// The environment, as far as it is text: somebody else's variable need not be, and what is not text
+/// in one of ours is shown as it can be in the complaint about it.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| {
+            let value = value.to_string_lossy().into_owned();
+            Some((name.into_string().ok()?, value))
+        })
+        .collect()
 }

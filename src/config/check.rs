@@ -3,8 +3,13 @@
 use super::{Config, Key, Problem};
 
 /// Settings that mean nothing at zero.
-const ABOVE_ZERO: [&str; 15] = [
+const ABOVE_ZERO: [&str; 21] = [
     "server.workers",
+    "issuer.metadata_refresh",
+    "issuer.keys_refresh",
+    "verifier.waiters_max",
+    "verifier.upstream_max",
+    "verifier.verdict_within",
     "transport.body_max",
     "transport.body_deadline",
     "transport.keep_alive",
@@ -12,6 +17,7 @@ const ABOVE_ZERO: [&str; 15] = [
     "stream.bytes_max",
     "session.max",
     "session.per_principal_max",
+    "session.threads",
     "session.idle_after",
     "session.initialize_deadline",
     "session.calls_max",

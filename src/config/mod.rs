@@ -80,7 +80,8 @@ pub struct ResourceConfig {
 #[derive(Debug, Clone)]
 pub struct LogConfig {
     /// As `info` or `mcp_usher=debug,warn` (tracing's env-filter). Default
-    /// `info,actix_server=warn`.
+    /// `info,actix_server=warn,actix_http=off`: actix-http writes an error for every request that is
+    /// none, so that any stranger could fill the log.
     pub filter: String,
     /// `text` or `json`. Default `text`.
     pub format: LogFormat,
@@ -122,7 +123,7 @@ impl Default for ResourceConfig {
 impl Default for LogConfig {
     fn default() -> Self {
         Self {
-            filter: "info,actix_server=warn".to_owned(),
+            filter: "info,actix_server=warn,actix_http=off".to_owned(),
             format: LogFormat::Text,
         }
     }

@@ -183,3 +183,28 @@ fn the_page_of_settings_is_what_the_program_says() {
         "write it anew: usher config --markdown"
     );
 }
+
+#[test]
+fn what_means_nothing_at_zero_is_refused_at_zero() {
+    for key in [
+        // A fetch every millisecond.
+        "issuer.metadata_refresh=0s",
+        "issuer.keys_refresh=0s",
+        // Nobody gets in, or not as few as was said.
+        "verifier.waiters_max=0",
+        "verifier.upstream_max=0",
+        "verifier.verdict_within=0ms",
+        "session.threads=0",
+    ] {
+        let (path, value) = key.split_once('=').unwrap();
+        let sources = Sources {
+            flags: vec![(path.to_owned(), value.to_owned())],
+            ..Sources::default()
+        };
+
+        let ConfigError(problems) = sources.read(Config::default()).unwrap_err();
+
+        assert_eq!(problems[0].source, path);
+        assert_eq!(problems[0].text, "must be above zero");
+    }
+}

@@ -25,6 +25,11 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 /// of theirs, so that it is never us who cuts a connection they are about to use.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
+/// How long a client may take no byte of what is written to it: a stream it does not read, answers it
+/// does not fetch. Far longer than a network that falters for a moment.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const WRITE_STALL: Duration = Duration::from_secs(10);
+
 /// Connections per worker; beyond, the kernel's queue waits.
 const CONNECTIONS_MAX: usize = 20_000;
 
@@ -38,6 +43,10 @@ pub(super) struct Bound {
 impl Bound {
     pub(super) fn to(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
+        // actix-http has no deadline for a write, so the kernel keeps it: of a peer that acknowledges
+        // nothing, or whose window stays shut, it lets go (RFC 5482, tcp(7)). Accepted sockets inherit.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        socket2::SockRef::from(&listener).set_tcp_user_timeout(Some(WRITE_STALL))?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address })
     }

@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{
     outlet::{CloseReason, EventId, Frame, Frames},
-    telemetry::Metrics,
+    telemetry::{Limit, Metrics},
 };
 
 /// The body of an event stream.
@@ -218,6 +218,9 @@ impl MessageBody for EventStream {
 
 impl Drop for EventStream {
     fn drop(&mut self) {
+        if self.frames.ended() == Some(CloseReason::SlowReader) {
+            self.metrics.limit_hit(Limit::StreamQueue);
+        }
         self.metrics.stream_closed();
     }
 }
@@ -300,5 +303,25 @@ mod tests {
             ": closed: the access token has expired\n\n"
         );
         assert_eq!(next(&mut stream).await, None);
+    }
+
+    // X17
+    #[tokio::test]
+    async fn a_queue_that_ran_over_is_a_limit_that_was_hit() {
+        let metrics = Metrics::new();
+        let small = outlet::Config {
+            frames_max: 1,
+            ..outlet::Config::default()
+        };
+        let (outlet, frames) = outlet(small);
+        let stream = EventStream::of_session(None, frames, KEEP_ALIVE, metrics.clone());
+        let frame = Frame::Message(Bytes::from_static(b"{}"));
+        outlet.send(frame.clone()).unwrap();
+        outlet.send(frame).unwrap_err();
+
+        drop(stream);
+
+        let hit = "usher_limit_hit_total{limit=\"stream.bytes_max\"} 1";
+        assert!(metrics.encode().contains(hit), "{}", metrics.encode());
     }
 }

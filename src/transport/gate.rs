@@ -80,6 +80,15 @@ impl Gate {
         host.to_str().is_ok_and(is_ours) && authority.is_none_or(is_ours)
     }
 
+    /// Every `Origin` there is: a browser sends one, and of two nobody knows which is meant.
+    fn admits_origins(&self, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(header::ORIGIN);
+        origins
+            .next()
+            .is_none_or(|origin| self.admits_origin(origin))
+            && origins.next().is_none()
+    }
+
     fn admits_origin(&self, origin: &HeaderValue) -> bool {
         let Ok(origin) = origin.to_str() else {
             return false;
@@ -87,15 +96,21 @@ impl Gate {
         if self.origins.iter().any(|ours| ours == origin) {
             return true;
         }
-        // Parsed only to look at its host; what is compared elsewhere is the text.
-        self.loopback_origins && Url::parse(origin).is_ok_and(|origin| is_loopback(&origin))
+        // Parsed to look at its host. What is no origin when written out again never was one: a path,
+        // a user name, a scheme that has none (`javascript:`).
+        self.loopback_origins
+            && Url::parse(origin).is_ok_and(|url| {
+                let written = url.origin().ascii_serialization();
+                is_loopback(&url) && written.eq_ignore_ascii_case(origin)
+            })
     }
 }
 
-/// `example.com:8080` and `[::1]:8080` without their port.
+/// `example.com:8080` and `[::1]:8080` without their port, which is digits or nothing (RFC 3986
+/// §3.2.3). In `ours:80@theirs` what stands behind the colon is no port, and `ours` no host.
 fn host_name(authority: &str) -> &str {
-    match authority.rfind(':') {
-        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
+    match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => authority,
     }
 }
@@ -136,10 +151,7 @@ async fn admit(
     }
     let for_everybody = request.path().starts_with("/.well-known/");
     let origin = request.headers().get(header::ORIGIN).cloned();
-    if let Some(origin) = &origin
-        && !for_everybody
-        && !door.gate.admits_origin(origin)
-    {
+    if !for_everybody && !door.gate.admits_origins(request.headers()) {
         let response = Refusal::new(RefusalKind::Origin).respond(&door);
         return Ok(request.into_response(response).map_into_right_body());
     }
@@ -223,6 +235,26 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_a_host_is_a_port_or_the_host_is_not_ours() {
+        let gate = gate("http://127.0.0.1:3001");
+
+        for host in [
+            "localhost:80@evil.example",
+            "localhost:evil",
+            "127.0.0.1:3001/../..",
+            "user@localhost",
+            "[::1",
+            "::1",
+            "",
+        ] {
+            assert!(!admits(&gate, host), "{host}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.append(header::HOST, HeaderValue::from_static("localhost"));
+        assert!(!gate.admits_host(&headers, Some("localhost:x@evil.example")));
+    }
+
+    #[test]
     fn two_host_headers_are_none() {
         let mut headers = HeaderMap::new();
         headers.append(header::HOST, HeaderValue::from_static("127.0.0.1"));
@@ -245,5 +277,52 @@ mod tests {
         ] {
             assert!(!admits(origin), "{origin}");
         }
+    }
+
+    #[test]
+    fn a_page_of_this_machine_is_an_origin_and_nothing_more() {
+        let config = Config {
+            allow_loopback_origins: true,
+            ..Config::default()
+        };
+        let gate = Gate::new(&config, &"http://127.0.0.1:3001".parse().unwrap());
+        let admits = |origin| gate.admits_origin(&HeaderValue::from_static(origin));
+
+        for origin in [
+            "http://localhost:6274",
+            "http://[::1]:1",
+            "https://127.0.0.1",
+        ] {
+            assert!(admits(origin), "{origin}");
+        }
+        for origin in [
+            "javascript://localhost/%0aalert(1)",
+            "chrome-extension://localhost",
+            "http://evil.example@127.0.0.1",
+            "http://localhost/path",
+            "http://localhost.evil.example",
+            "null",
+        ] {
+            assert!(!admits(origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn two_origins_are_none() {
+        let gate = gate("http://127.0.0.1:3001");
+        let mut headers = HeaderMap::new();
+        assert!(gate.admits_origins(&headers));
+
+        headers.append(
+            header::ORIGIN,
+            HeaderValue::from_static("http://127.0.0.1:3001"),
+        );
+        assert!(gate.admits_origins(&headers));
+        headers.append(
+            header::ORIGIN,
+            HeaderValue::from_static("https://evil.example"),
+        );
+
+        assert!(!gate.admits_origins(&headers));
     }
 }

@@ -1,26 +1,44 @@
 //! The home page: what this is, whether it is well, and what to paste where.
 
 use actix_web::{
-    HttpResponse, HttpResponseBuilder,
+    HttpResponse, HttpResponseBuilder, Resource,
     http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
     web::{self, ServiceConfig},
 };
 use maud::{Markup, html};
 use std::future::ready;
 
-use super::Door;
+use super::{Door, Refusal, RefusalKind};
 use crate::{
     page::{self, ASSETS, HEADERS, ICON_PATH},
     setups::setups,
 };
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.route("/", web::get().to(home));
+    config.service(
+        shown("/")
+            .route(web::get().to(home))
+            .route(web::head().to(home)),
+    );
     // Browsers ask for it whatever a page says; a page that is no HTML, as JSON, can't say anything.
     config.service(web::redirect("/favicon.ico", ICON_PATH));
     for asset in ASSETS {
-        config.route(asset.path, web::get().to(move || ready(serve(asset))));
+        let answer = move || ready(serve(asset));
+        config.service(
+            shown(asset.path)
+                .route(web::get().to(answer))
+                .route(web::head().to(answer)),
+        );
     }
+}
+
+/// Something to look at: any other method is told so, and not that there is nothing here.
+fn shown(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(other))
+}
+
+async fn other(door: web::Data<Door>) -> HttpResponse {
+    Refusal::new(RefusalKind::Method("GET, HEAD")).respond(&door)
 }
 
 fn serve(asset: page::Asset) -> HttpResponse {

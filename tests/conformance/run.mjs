@@ -2,7 +2,7 @@
 
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 import { conformanceServer, knock, usherDev } from '../outside/cases/usher.mjs';
 import { NODE, endAll } from '../outside/kit.mjs';
 import { discover, obtainTokens, register } from '../outside/plain_agent.mjs';
@@ -63,7 +63,7 @@ async function group(title, { pass, notYet: waiting = {} }, run) {
   if (must.length + may.length === 0) return undefined;
   let results = {};
   if (run) results = await run(must).catch((error) => ({ error }));
-  if (results.error) return fail(title, '', [String(results.error.stack)]);
+  if (results.error) return fail(title, '', [inspect(results.error)]);
   for (const name of must) judge(named(name), results[name], pass[name]);
   for (const name of may) {
     const checks = results[name] ?? [];
@@ -91,6 +91,18 @@ async function tokenFor({ ready }) {
   return granted.access_token;
 }
 
+/** Opens the callback. The suite prints its link before it listens there, and a person is never so quick. */
+async function comeBack(callback) {
+  for (let tries = 100; ; tries -= 1) {
+    try {
+      return await fetch(callback);
+    } catch (error) {
+      if (error.cause?.code !== 'ECONNREFUSED' || tries === 0) throw error;
+      await new Promise((later) => setTimeout(later, 50));
+    }
+  }
+}
+
 /** The suite's authorization scenarios, with a person who follows the link that the suite prints. */
 async function judgeProvider({ ready }, makeClient) {
   const port = await freePort();
@@ -98,7 +110,7 @@ async function judgeProvider({ ready }, makeClient) {
   const suite = startSuite('authorization', '--url', ready.issuer, '--client-id', await makeClient(callback), '--resource', ready.mcp, '--port', String(port));
   const done = suite.checks();
   const link = suite.child.line(20_000, 'the link', (line) => line.startsWith(`${ready.issuer}/`) && line);
-  const walk = link.then((url) => signIn({ url, callback, ...ready.demo })).then((walked) => fetch(walked.callback));
+  const walk = link.then((url) => signIn({ url, callback, ...ready.demo })).then((walked) => comeBack(walked.callback));
   return (await Promise.all([done, walk]))[0];
 }
 

@@ -213,6 +213,44 @@ fn a_server_that_would_be_unsafe_does_not_start() {
     }
 }
 
+#[test]
+fn a_variable_that_is_no_text_is_nobodys_panic() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let not_text = std::ffi::OsStr::from_bytes(b"\xff");
+    let mut foreign = usher(&["config"]);
+    foreign.env("FOREIGN", not_text);
+    let mut ours = usher(&["config"]);
+    ours.env("USHER_SESSION_MAX", not_text);
+
+    let (code, _, err) = ended(foreign.spawn().unwrap());
+    assert_eq!(code, Some(0), "{err}");
+    let (code, _, err) = ended(ours.spawn().unwrap());
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("USHER_SESSION_MAX"), "{err}");
+}
+
+// O22
+#[test]
+fn what_is_no_request_is_no_line_in_the_log() {
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+    };
+
+    let mut usher = Usher::serve("http://127.0.0.1:9", &[]);
+    for _ in 0..50 {
+        let mut stream = TcpStream::connect(usher.authority()).unwrap();
+        stream.write_all(b"GARBAGE\r\n\r\n").unwrap();
+        let _answer = stream.read_to_end(&mut Vec::new());
+    }
+
+    usher.signal("TERM");
+    let (code, log) = usher.end(Duration::from_secs(5));
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.lines().count() < 10, "{log}");
+}
+
 // X08: credentials are a part of the configuration like any other.
 #[test]
 fn half_a_credential_is_named_beside_other_mistakes() {

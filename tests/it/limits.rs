@@ -327,7 +327,6 @@ async fn a_reader_that_does_not_read_loses_its_stream() {
 }
 
 // O10: the session is freed at once; what it was written to has to go, too.
-#[ignore = "does not hold: actix-http has no deadline for a write that stalls"]
 #[tokio::test]
 async fn a_reader_that_does_not_read_loses_its_connection() {
     let scene = Scene::of(|_| (), vec![large()]).await;

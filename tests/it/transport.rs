@@ -674,6 +674,11 @@ async fn a_method_that_an_endpoint_does_not_have_is_refused_with_those_it_has() 
             "GET, HEAD",
             &["POST", "PUT", "DELETE", "TRACE"],
         ),
+        (
+            "/",
+            "GET, HEAD",
+            &["POST", "PUT", "DELETE", "TRACE", "OPTIONS"],
+        ),
     ] {
         for method in not {
             let mut wire = scene.wire().await;
@@ -698,7 +703,7 @@ async fn no_method_is_answered_but_by_what_knows_it() {
     let scene = Scene::new().await;
 
     for method in ["HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS"] {
-        for target in ["/", "/nothing", "/%6dcp", "/mc%70", "/ss%65"] {
+        for target in ["/nothing", "/%6dcp", "/mc%70", "/ss%65"] {
             let mut wire = scene.wire().await;
             let reply = wire.ask(&Ask::new(&scene, method, target)).await;
             assert!(
@@ -717,6 +722,18 @@ async fn no_method_is_answered_but_by_what_knows_it() {
         );
     }
     scene.assert_no_state();
+}
+
+// T30: who only wants to know whether there is a page.
+#[tokio::test]
+async fn the_home_page_has_a_head() {
+    let scene = Scene::new().await;
+    let mut wire = scene.wire().await;
+
+    let reply = wire.ask(&Ask::new(&scene, "HEAD", "/")).await.is(200);
+
+    assert_eq!(reply.text(), "");
+    wire.ask(&Ask::get(&scene, "/nothing")).await.is(404);
 }
 
 // T30

@@ -1,5 +1,7 @@
 //! Asking the client, as tools see it: what is asked, what is taken for an answer, what is carried on.
 
+use futures_util::StreamExt;
+
 use super::*;
 
 async fn modern(handler: &Handler, params: &Value) -> Result<Value, RpcError> {
@@ -232,4 +234,73 @@ fn a_form_has_no_references() {
         json!(["Small", "Large"])
     );
     assert!(!form.to_string().contains("$ref"), "{form}");
+}
+
+/// A call in a session: what it says, and the way back for answers.
+fn live_call() -> (CallContext, queue::Frames, Questions) {
+    let (outlet, frames) = outlet(queue::Config::default());
+    let questions = Questions::default();
+    let declared = json!({ "elicitation": {}, "roots": {} });
+    let client = Client::in_session(
+        serde_json::from_value(declared).unwrap(),
+        outlet,
+        LogThreshold::nothing(),
+        questions.clone(),
+    );
+    let context = context(ProtocolVersion::V2025_11_25).with(None, |known| *known = client);
+    (context, frames, questions)
+}
+
+fn answer(questions: &Questions, id: &Value, result: &Value) {
+    let body = json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string();
+    match ClientMessage::parse(&Bytes::from(body)).unwrap() {
+        ClientMessage::Response(response) => questions.answer(&response.id, response.outcome),
+        other => panic!("no response: {other:?}"),
+    }
+}
+
+async fn next_question(frames: &mut queue::Frames) -> Value {
+    let frame = frames.next().await.unwrap();
+    serde_json::from_slice(frame.bytes()).unwrap()
+}
+
+/// Calls the tool `both` in a session whose user gives this name.
+async fn both_in_session(form: Value) -> Value {
+    let (context, mut frames, questions) = live_call();
+    let params = json!({ "name": "both" });
+    let handler = form_and_folders();
+    let client = async move {
+        let form_asked = next_question(&mut frames).await;
+        let roots_asked = next_question(&mut frames).await;
+        assert_eq!(form_asked["method"], "elicitation/create");
+        assert_eq!(roots_asked["method"], "roots/list");
+        answer(&questions, &roots_asked["id"], &json!({ "roots": [] }));
+        answer(&questions, &form_asked["id"], &form);
+    };
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body.to_string()))
+    else {
+        panic!("no request");
+    };
+    let call = handler.handle(context, &request.method, request.params.as_ref());
+    let (result, ()) = tokio::join!(call, client);
+    result.unwrap()
+}
+
+#[tokio::test]
+async fn in_a_session_questions_go_out_together_and_answers_come_in_any_order() {
+    let form = json!({ "action": "accept", "content": { "name": "Ada" } });
+
+    let result = both_in_session(form).await;
+
+    assert_eq!(result["content"][0]["text"], "Ada in 0 folders");
+}
+
+#[tokio::test]
+async fn in_a_session_an_answer_that_does_not_fit_fails_the_call() {
+    let result = both_in_session(json!({ "action": "accept", "content": 7 })).await;
+
+    assert_eq!(result["isError"], true);
+    let text = result["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("does not fit"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Arguments and results against their schemas, through the door.
+//! Arguments and results against their schemas.
 
 use super::*;
 
@@ -25,10 +25,10 @@ fn measuring() -> Handler {
         Ok(Structured([1, 2, 3]))
     })
     .output::<Vec<u8>>();
-    offering([measure, list]).unwrap()
+    handler_of([measure, list]).unwrap()
 }
 
-fn offering(tools: impl IntoIterator<Item = Tool>) -> Result<Handler, HandlerError> {
+fn handler_of(tools: impl IntoIterator<Item = Tool>) -> Result<Handler, HandlerError> {
     let info = handler().0.info.clone();
     let mut catalog = Catalog::default();
     for tool in tools {
@@ -100,7 +100,7 @@ fn a_server_is_not_built_with_a_schema_that_lies_elsewhere() {
         "Refers to elsewhere",
         |_, _: NoArguments| async move { Ok("never") },
     );
-    let error = offering([tool.output::<Elsewhere>()]).unwrap_err();
+    let error = handler_of([tool.output::<Elsewhere>()]).unwrap_err();
 
     assert!(
         error.to_string().contains("outputSchema of the tool far"),
