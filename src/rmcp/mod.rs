@@ -1,9 +1,9 @@
 //! A handler written for rmcp, the official SDK, behind our door.
 //!
-//! [`Rmcp`] makes of any [`ServerHandler`] the [`Delegate`](crate::handler::Delegate) that `server`
+//! [`Rmcp`] makes of any [`ServerHandler`] the [`Delegate`] that `server`
 //! puts into the catalog. Each request is read by us, answered by the handler through rmcp's own
 //! version rules, and contained as a tool of our own is. What the handler sends meanwhile through
-//! its `Peer` leaves by a [`Link`](link::Link) made for the call. Only this room knows rmcp's types.
+//! its `Peer` leaves by a link made for the call. Only this room knows rmcp's types.
 //!
 //! A tool finds the verified caller among its extensions:
 //!
