@@ -202,6 +202,14 @@ impl Catalog {
         ours.or_else(|| delegate.and_then(|one| one.needed_scopes(method, name)))
     }
 
+    /// What the resources of a family need.
+    pub(super) fn scopes_of_template(&self, uri: &str) -> Scopes {
+        self.templates
+            .get(uri)
+            .map(|template| template.needs.clone())
+            .unwrap_or_default()
+    }
+
     pub(super) fn completer_of_prompt(&self, name: &str) -> Result<Option<&Completer>, RpcError> {
         self.prompt(name).map(|prompt| prompt.completer.as_ref())
     }

@@ -15,6 +15,7 @@ mod delegate;
 mod error;
 mod guard;
 mod input;
+mod params;
 mod prompts;
 mod questions;
 #[cfg(feature = "rmcp")]
@@ -27,7 +28,6 @@ mod tools;
 
 use std::{sync::Arc, time::Duration};
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub use builtin::whoami;
@@ -59,6 +59,7 @@ use crate::{
 use catalog::Found;
 use client::Way;
 use completion::{CompleteParams, Reference, complete};
+use params::{GetPromptParams, ReadResourceParams, covered, fitting, kept, resource_not_found};
 use replay::{Binding, Sealer, asks_for_input};
 
 /// Limits on calls.
@@ -95,18 +96,6 @@ struct Inner {
 
 /// How long a client may keep what only changes with a new release: five minutes.
 const LIST_TTL: Duration = Duration::from_secs(300);
-
-#[derive(Deserialize)]
-struct GetPromptParams {
-    name: String,
-    #[serde(default)]
-    arguments: PromptArguments,
-}
-
-#[derive(Deserialize)]
-struct ReadResourceParams {
-    uri: String,
-}
 
 impl Handler {
     /// A handler of this catalog.
@@ -205,7 +194,10 @@ impl Handler {
                 let params = params.map_or_else(|| Ok(json!({})), Raw::read)?;
                 self.call(context, method, params).await?
             }
-            Method::CompletionComplete => (self.complete(read_params(params)?)?, CacheHint::None),
+            Method::CompletionComplete => (
+                self.complete(&context, read_params(params)?)?,
+                CacheHint::None,
+            ),
             Method::ToolsList
             | Method::PromptsList
             | Method::ResourcesList
@@ -227,8 +219,14 @@ impl Handler {
             .discover_result(&self.0.catalog.capabilities(version))
     }
 
-    fn complete(&self, params: Value) -> Result<Value, RpcError> {
+    /// Suggestions tell of what they are for, so they need what it needs.
+    fn complete(&self, context: &CallContext, params: Value) -> Result<Value, RpcError> {
         let params: CompleteParams = fitting(params)?;
+        let needed = match &params.reference {
+            Reference::Prompt { name } => self.needed_scopes(&Method::PromptsGet, Some(name)),
+            Reference::Resource { uri } => self.0.catalog.scopes_of_template(uri),
+        };
+        covered(context, &needed)?;
         let completer = match &params.reference {
             Reference::Prompt { name } => self.0.catalog.completer_of_prompt(name)?,
             Reference::Resource { uri } => self.0.catalog.completer_of_template(uri)?,
@@ -261,7 +259,7 @@ impl Handler {
             (None, Method::PromptsGet) => self.get_prompt(&context, params).await,
             (None, Method::ResourcesRead) => self.read_resource(&context, params).await,
             (None, _) => self
-                .complete(params)
+                .complete(&context, params)
                 .map(|result| (result, CacheHint::None))
                 .map_err(ToolError::from),
         };
@@ -296,13 +294,7 @@ impl Handler {
             "name"
         };
         let needed = self.needed_scopes(method, params.get(member).and_then(Value::as_str));
-        if context.principal().scopes().covers(&needed) {
-            return Ok(());
-        }
-        Err(RpcError::new(
-            codes::INVALID_REQUEST,
-            format!("this needs the scopes {needed}"),
-        ))
+        covered(context, &needed)
     }
 
     async fn call_tool(
@@ -371,27 +363,6 @@ impl Handler {
             json!({ "contents": contents }),
             CacheHint::Private { ttl_ms: 0 },
         ))
-    }
-}
-
-/// Params of the type that a method asks for.
-fn fitting<T: serde::de::DeserializeOwned>(params: Value) -> Result<T, RpcError> {
-    serde_json::from_value(params)
-        .map_err(|error| RpcError::new(codes::INVALID_PARAMS, format!("invalid params: {error}")))
-}
-
-fn resource_not_found(uri: &str, version: ProtocolVersion) -> RpcError {
-    let code = if version.is_modern() {
-        codes::INVALID_PARAMS
-    } else {
-        codes::RESOURCE_NOT_FOUND
-    };
-    RpcError::new(code, "resource not found").with_data(json!({ "uri": uri }))
-}
-
-fn kept() -> CacheHint {
-    CacheHint::Private {
-        ttl_ms: u64::try_from(LIST_TTL.as_millis()).unwrap_or(u64::MAX),
     }
 }
 

@@ -390,6 +390,30 @@ mod tests {
         assert_eq!(frames.ended(), Some(CloseReason::TokenExpired));
     }
 
+    #[tokio::test]
+    async fn chatter_never_costs_a_client_its_answer() {
+        let config = Config {
+            frames_max: 4,
+            ..Config::default()
+        };
+        let (outlet, mut frames) = outlet(config);
+        for _ in 0..100 {
+            outlet.mention(Bytes::from_static(b"log"));
+        }
+        outlet.send(message("a question")).unwrap();
+        outlet
+            .send(Frame::Answer(Bytes::from_static(b"the answer")))
+            .unwrap();
+
+        let mut last = None;
+        drop(outlet);
+        while let Some(frame) = frames.next().await {
+            last = Some(frame);
+        }
+        assert_eq!(last, Some(Frame::Answer(Bytes::from_static(b"the answer"))));
+        assert_eq!(frames.ended(), Some(CloseReason::Finished));
+    }
+
     // S30
     #[tokio::test]
     async fn a_reader_of_a_kept_stream_comes_back_for_what_it_missed() {

@@ -8,7 +8,7 @@ mod actor;
 mod error;
 mod table;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Arbiter, MailboxError};
 use tokio_util::sync::CancellationToken;
@@ -61,6 +61,10 @@ pub struct RouterHandle {
     metrics: Metrics,
 }
 
+/// How long opening a session may take. The router's handlers only count and start, so this is far
+/// more than it ever needs.
+const ASK_DEADLINE: Duration = Duration::from_secs(5);
+
 impl RouterHandle {
     /// Starts the router and the arbiters of its sessions. Needs an actix system.
     #[must_use]
@@ -94,7 +98,11 @@ impl RouterHandle {
         principal: Principal,
         stream: Option<Outlet>,
     ) -> Result<SessionRef, RouteError> {
-        match self.address.send(Open { principal, stream }).await {
+        let asked = self
+            .address
+            .send(Open { principal, stream })
+            .timeout(ASK_DEADLINE);
+        match asked.await {
             Ok(result) => result,
             Err(error @ (MailboxError::Closed | MailboxError::Timeout)) => {
                 tracing::error!(

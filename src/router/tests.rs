@@ -232,6 +232,14 @@ async fn a_closed_session_cancels_its_calls_and_is_in_no_table() {
 
     house.router.close(&session).await.unwrap();
 
+    let answer = next(&mut frames).await;
+    assert_eq!(answer["id"], 1);
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("the client ended the session")
+    );
     assert_eq!(frames.next().await, None);
     house.until_empty().await;
     assert_eq!(

@@ -14,7 +14,7 @@ use crate::rmcp::Rmcp;
 use crate::{
     auth::Verification,
     config::{Config, IssuerSection},
-    handler::{Prompt, Resource, ResourceTemplate, Tool},
+    handler::{Changes, Prompt, Resource, ResourceTemplate, Tool},
     idp::{self, Idp, ResourceServer, User},
     metadata::Issuer,
     shutdown::Signals,
@@ -106,6 +106,12 @@ impl DevServer {
     pub fn rmcp(mut self, handler: impl Into<Rmcp>) -> Self {
         self.server = self.server.rmcp(handler);
         self
+    }
+
+    /// Where to say that a list or a resource has changed. Clones may be kept by tools.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        self.server.changes()
     }
 
     /// Adds somebody who can sign in.

@@ -13,6 +13,8 @@ use actix_web::{
     web::Data,
 };
 
+use actix_web_lab::middleware::{CatchPanic, PanicReporter};
+
 use crate::{
     telemetry::{self, Health},
     transport::{self, Door},
@@ -61,8 +63,12 @@ pub(super) fn public(
 ) -> io::Result<(Server, ServerHandle)> {
     let server = HttpServer::new(move || {
         let door = door.clone();
+        let metrics = door.metrics().clone();
         App::new()
             .wrap(from_fn(transport::guard))
+            // A panic in a route is one 500 and one count, and no worker.
+            .wrap(PanicReporter::new(move |_panic| metrics.panicked()))
+            .wrap(CatchPanic::default())
             .configure(move |config| transport::routes(config, door))
     })
     .workers(workers)

@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Config, SessionError, SessionId,
-    call::{answer_on, cancelled_id, run_call},
+    call::{RunningCall, answer_on, cancelled_id, run_call},
     farewell::Farewell,
     messages::{Announce, Close, Deliver, Drain, OpenStream, Probe, Resume},
     phase::{Admitted, Phase},
@@ -58,7 +58,7 @@ pub(super) struct Session {
     /// Resources whose changes the client wants to be told of.
     pub(super) watched: HashSet<String>,
     pub(super) streams: Streams,
-    pub(super) calls: HashMap<RequestId, CancellationToken>,
+    pub(super) calls: HashMap<RequestId, RunningCall>,
     pub(super) draining: bool,
     pub(super) probes: i64,
     /// Tells those who wait for the end. The last field: it is dropped after the farewell was said.
@@ -77,8 +77,8 @@ impl Actor for Session {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         let reason = self.farewell.reason();
-        for (_id, call) in self.calls.drain() {
-            call.cancel();
+        for (id, call) in self.calls.drain() {
+            call.end(&id, reason);
         }
         let own = self.stream.take();
         own.iter()
@@ -280,7 +280,8 @@ impl Session {
             return Err(SessionError::TooManyCalls);
         }
         let cancelled = CancellationToken::new();
-        self.calls.insert(request.id.clone(), cancelled.clone());
+        let running = RunningCall::new(cancelled.clone(), outlet.clone());
+        self.calls.insert(request.id.clone(), running);
         self.vital.set_calls(self.calls.len());
 
         // Over HTTP+SSE there is one stream for all, and the session ends with it.

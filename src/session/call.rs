@@ -9,8 +9,33 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     handler::{CallContext, Handler},
     outlet::{CloseReason, Frame, Outlet},
-    protocol::{Raw, Request, RequestId, encode_error, encode_result},
+    protocol::{Raw, Request, RequestId, RpcError, codes, encode_error, encode_result},
 };
+
+/// What a session holds of a call that runs.
+#[derive(Debug)]
+pub(super) struct RunningCall {
+    cancelled: CancellationToken,
+    outlet: Outlet,
+}
+
+impl RunningCall {
+    pub(super) const fn new(cancelled: CancellationToken, outlet: Outlet) -> Self {
+        Self { cancelled, outlet }
+    }
+
+    /// The client wants no answer any more.
+    pub(super) fn cancel(&self) {
+        self.cancelled.cancel();
+    }
+
+    /// The session ends under the call: its client is told, or it would wait for its own deadline.
+    pub(super) fn end(self, id: &RequestId, reason: CloseReason) {
+        let error = RpcError::new(codes::SERVER_ERROR, format!("the session ended: {reason}"));
+        answer_on(&self.outlet, encode_error(Some(id), &error));
+        self.cancelled.cancel();
+    }
+}
 
 /// Runs one call to its end and answers for it; a cancelled call is not answered (2025-11-25,
 /// cancellation).

@@ -140,6 +140,12 @@ impl Door {
         }
     }
 
+    /// Where what happens around the routes is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.rooms.metrics
+    }
+
     /// Who calls, judged for this server. Looks at headers only.
     async fn authenticate(
         &self,

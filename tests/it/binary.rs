@@ -356,3 +356,20 @@ async fn no_log_line_holds_a_token_or_what_was_said() {
         }
     }
 }
+
+// C01
+#[cfg(feature = "dev-idp")]
+#[test]
+fn a_development_server_listens_on_this_machine_only() {
+    let everywhere = [
+        "dev",
+        "--listen",
+        "0.0.0.0:0",
+        "--public-url",
+        "http://10.0.0.1:1",
+    ];
+    let (code, _, err) = run(&everywhere);
+
+    assert_eq!(code, Some(1));
+    assert!(err.contains("this machine only"), "{err}");
+}

@@ -341,3 +341,34 @@ async fn a_prompt_is_filled_in_and_completed() {
     let suggested = handle(version, "completion/complete", typed).await.unwrap();
     assert_eq!(suggested["completion"]["values"], json!(["a!"]));
 }
+
+// K22
+#[tokio::test]
+async fn suggestions_need_the_scopes_of_what_they_are_for() {
+    let family = ResourceTemplate::new(
+        "notes://{id}/text",
+        "notes",
+        |_, at: Variables| async move { Ok(ResourceContents::text(at.uri(), "a note")) },
+    );
+    let family = family.unwrap().needs("notes:read".parse().unwrap());
+    let mut catalog = Catalog::default();
+    catalog.add_template(family.complete(|_, _| vec!["a secret name".to_owned()]));
+    let info = handler().0.info.clone();
+    let handler = Handler::new(Config::default(), info, catalog, Metrics::new(), clock()).unwrap();
+    let body = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "completion/complete", "params": {
+            "ref": { "type": "ref/resource", "uri": "notes://{id}/text" },
+            "argument": { "name": "id", "value": "" }
+        }
+    });
+    let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body.to_string()))
+    else {
+        panic!("no request");
+    };
+    let context = context(ProtocolVersion::V2025_11_25);
+    let refused = handler
+        .handle(context, &request.method, request.params.as_ref())
+        .await;
+
+    assert!(refused.unwrap_err().message.contains("notes:read"));
+}
