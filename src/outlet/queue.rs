@@ -73,12 +73,12 @@ impl Queue {
         if self.ended.is_some() {
             return Err(OutletError::Gone);
         }
-        // What was read is kept as far as there is room, and gives way to what was not.
-        // An answer finds a place where chatter has filled the queue: calls are bounded elsewhere.
-        if matches!(frame, Frame::Answer(_)) && self.frames.len() < 2 * self.config.frames_max {
+        // One answer finds a place however much was said before it; a second has to fit.
+        if matches!(frame, Frame::Answer(_)) && !self.holds_answer() {
             self.accept(frame);
             return Ok(());
         }
+        // What was read is kept as far as there is room, and gives way to what was not.
         while self.read > 0 && self.is_full(frame.bytes().len()) {
             self.forget_first();
         }
@@ -95,6 +95,13 @@ impl Queue {
         self.bytes += frame.bytes().len();
         self.frames.push_back(frame);
         self.reader.take().into_iter().for_each(Waker::wake);
+    }
+
+    fn holds_answer(&self) -> bool {
+        self.frames
+            .iter()
+            .skip(self.read)
+            .any(|frame| matches!(frame, Frame::Answer(_)))
     }
 
     /// Whether what nobody has to hear, as progress and log messages, had better be left out.
