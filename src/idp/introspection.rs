@@ -17,6 +17,7 @@ use super::{
     parameters::Parameters,
     provider::{Provider, State},
     random::Digest,
+    tokens::identity_claims,
 };
 use crate::time::Timestamp;
 
@@ -100,18 +101,25 @@ fn access_token(
 ) -> Option<Value> {
     let (token, grant) = state.grants.access_token(now, token)?;
     asker.may_ask_about(&grant.client_id).then(|| {
-        json!({
+        let mut answer = json!({
             "active": true,
             "iss": provider.issuer,
             "sub": grant.subject,
             "aud": token.resource.as_ref().or(provider.config.resources.first()),
             "client_id": grant.client_id,
-            "username": provider.user(&grant.subject).map(|user| &user.username),
             "scope": token.scopes,
             "iat": token.issued_at,
             "exp": token.expires_at,
             "token_type": "Bearer",
-        })
+        });
+        // As in a JWT: what the user agreed to, and no `username` (RFC 7662 §2.2) beyond it.
+        if let Value::Object(members) = &mut answer {
+            members.extend(identity_claims(
+                provider.user(&grant.subject),
+                &token.scopes,
+            ));
+        }
+        answer
     })
 }
 

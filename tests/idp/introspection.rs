@@ -35,6 +35,23 @@ async fn the_resource_server_learns_what_a_token_stands_for() {
 }
 
 #[actix_web::test]
+async fn the_resource_server_learns_no_more_than_the_user_agreed_to() {
+    let provider = Provider::start();
+    let agent = provider.register("Agent").await;
+
+    for (scope, named) in [("openid", false), ("openid profile", true)] {
+        let tokens = agent.tokens(scope, &[("resource", "")]).await;
+        let told = ask(&provider, &text(&tokens, "access_token")).await.json();
+
+        assert_eq!(told["name"].is_string(), named, "{told}");
+        assert_eq!(told["preferred_username"].is_string(), named, "{told}");
+        for never in ["username", "email"] {
+            assert!(told.get(never).is_none(), "{never} in {told}");
+        }
+    }
+}
+
+#[actix_web::test]
 async fn a_token_that_is_dead_or_no_access_token_is_inactive() {
     let provider = Provider::start();
     let agent = provider.register("Agent").await;
