@@ -32,11 +32,10 @@ const ALLOWED_HEADERS: [&str; 23] = [
 ];
 
 /// Signs that an answer tells about our inside.
-const INSIDE: [&str; 7] = [
+const INSIDE: [&str; 6] = [
     "panicked",
     ".rs:",
-    "/root/",
-    "/work/",
+    "/src/",
     "stack backtrace",
     "actix",
     "serde_json::",
