@@ -15,6 +15,7 @@ mod delegate;
 mod error;
 mod guard;
 mod input;
+mod param_headers;
 mod params;
 mod prompts;
 mod questions;
@@ -38,6 +39,7 @@ pub use context::CallContext;
 pub use delegate::Delegate;
 pub use error::{HandlerError, InputRequired, ToolError};
 pub use input::{ClientCapability, Elicited, Root};
+pub use param_headers::ParamHeader;
 pub use prompts::{Prompt, PromptArguments, PromptMessage};
 pub use questions::Questions;
 pub use replay::NoKey;
@@ -147,6 +149,14 @@ impl Handler {
             .catalog
             .needed_scopes(method, name)
             .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Arguments of a tool that a client of 2026-07-28 repeats in headers.
+    #[must_use]
+    pub fn param_headers(&self, tool: &str) -> &[ParamHeader] {
+        let tool = self.0.catalog.tools.get(tool);
+        tool.and_then(|tool| tool.param_headers().ok())
             .unwrap_or_default()
     }
 

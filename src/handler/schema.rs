@@ -11,6 +11,7 @@ use jsonschema::{
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
+use super::{ParamHeader, param_headers};
 use crate::protocol::ToolDescription;
 
 /// Why a tool's schema can't be used.
@@ -27,6 +28,7 @@ pub struct SchemaError {
 pub(super) struct Schemas {
     input: Validator,
     output: Option<Validator>,
+    param_headers: Vec<ParamHeader>,
 }
 
 /// Mismatches that are named; a model mends these first, and then meets the rest.
@@ -49,6 +51,11 @@ impl Retrieve for Nothing {
 }
 
 impl Schemas {
+    /// Arguments that are repeated in headers.
+    pub(super) fn param_headers(&self) -> &[ParamHeader] {
+        &self.param_headers
+    }
+
     /// Compiles what a tool declares. A schema without `$schema` is one of 2020-12 (2025-11-25,
     /// JSON Schema usage).
     ///
@@ -64,6 +71,7 @@ impl Schemas {
         };
         let output = tool.output_schema.as_ref();
         Ok(Self {
+            param_headers: param_headers::of_schema(&tool.input_schema),
             input: compiled("inputSchema", &tool.input_schema)?,
             output: output
                 .map(|schema| compiled("outputSchema", schema))

@@ -169,6 +169,14 @@ impl Tool {
         &self.needs
     }
 
+    /// Arguments that a client of 2026-07-28 repeats in headers.
+    ///
+    /// # Errors
+    /// A schema that can't be used; a server with it is not built.
+    pub fn param_headers(&self) -> Result<&[super::ParamHeader], &SchemaError> {
+        self.schemas().map(Schemas::param_headers)
+    }
+
     /// Its schemas, compiled when they are first asked for: that is when the server is built.
     pub(super) fn schemas(&self) -> Result<&Schemas, &SchemaError> {
         let compile = || Schemas::of(&self.description);

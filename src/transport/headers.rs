@@ -9,6 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use super::RefusalKind;
+use crate::handler::ParamHeader;
 use crate::protocol::{Method, Peek, RpcError, codes};
 
 /// Names the session (2025-03-26 to 2025-11-25).
@@ -124,6 +125,37 @@ pub(super) fn compare_modern(
     }
 }
 
+/// Compares arguments that are repeated in headers with the headers (2026-07-28, `x-mcp-header`). For
+/// an argument that was not given, no header is expected.
+pub(super) fn compare_params(
+    headers: &HeaderMap,
+    declared: &[ParamHeader],
+    arguments: &Value,
+) -> Result<(), RpcError> {
+    let mismatch =
+        |name: &str, why| RpcError::new(codes::HEADER_MISMATCH, format!("the header {name} {why}"));
+    for param in declared {
+        let name = param.header();
+        let Some(argument) = param.argument(arguments) else {
+            continue;
+        };
+        let sent =
+            single(headers, name).ok_or_else(|| mismatch(name, "is missing or there twice"))?;
+        let sent = decode(sent).ok_or_else(|| mismatch(name, "is not decodable"))?;
+        let same = match argument {
+            Value::String(text) => *text == sent,
+            Value::Bool(truth) => truth.to_string() == sent,
+            // As numbers: 7 and 7.0 are the same, and so is what they mean.
+            Value::Number(number) => number.as_f64() == sent.parse().ok(),
+            _ => false,
+        };
+        if !same {
+            return Err(mismatch(name, "and the body differ"));
+        }
+    }
+    Ok(())
+}
+
 /// `=?base64?…?=` holds what a header can't (2026-07-28, header encoding); the markers are exact.
 fn decode(value: &str) -> Option<Cow<'_, str>> {
     match value
@@ -235,5 +267,39 @@ mod tests {
         assert_eq!(encoded_method, Err(codes::HEADER_MISMATCH));
         let encoded_version = compared("=?base64?MjAyNi0wNy0yOA==?=", "tools/list");
         assert_eq!(encoded_version, Err(codes::HEADER_MISMATCH));
+    }
+
+    #[test]
+    fn an_argument_and_its_header_say_the_same() {
+        let schema = serde_json::json!({ "type": "object", "properties": {
+            "region": { "type": "string", "x-mcp-header": "Region" },
+            "zone": { "type": "integer", "x-mcp-header": "Zone" }
+        }});
+        let tool =
+            crate::handler::Tool::with_schema(
+                "t",
+                "",
+                schema,
+                |_, _: Value| async move { Ok("never") },
+            );
+        let declared = tool.param_headers().unwrap();
+        let check = |sent: &[(&'static str, &'static str)], arguments: Value| {
+            compare_params(&headers(sent), declared, &arguments).is_ok()
+        };
+
+        let both = serde_json::json!({ "region": "eu", "zone": 7 });
+        assert!(check(
+            &[("mcp-param-region", "eu"), ("mcp-param-zone", "7.0")],
+            both.clone()
+        ));
+        assert!(check(&[], serde_json::json!({ "region": null })));
+        for wrong in ["us", "=?base64?ZXU?=", "=?base64?!!!?="] {
+            let sent = [("mcp-param-region", wrong), ("mcp-param-zone", "7")];
+            assert!(!check(&sent, both.clone()), "{wrong}");
+        }
+        assert!(
+            !check(&[("mcp-param-region", "eu")], both),
+            "a missing header"
+        );
     }
 }

@@ -119,6 +119,7 @@ async fn answer_modern(
     let bad_request = |error| refuse(StatusCode::BAD_REQUEST, error);
     headers::compare_modern(http.headers(), &request.method, &peek).map_err(bad_request)?;
     door.require_scopes(&principal, &request, &peek, Endpoint::Mcp)?;
+    compare_params(http, door, &request, &peek).map_err(bad_request)?;
     let meta = peek.into_meta().map_err(bad_request)?;
     if !door.handler.serves(&request.method, meta.version) {
         let error = RpcError::method_not_found(&request.method);
@@ -135,6 +136,23 @@ async fn answer_modern(
     let call = exchange(door.handler.clone(), principal, meta, request, outlet);
     let call = actix_web::rt::spawn(call);
     Ok(reply_modern(door, frames, call).await)
+}
+
+/// Arguments that the tool wants repeated in headers.
+fn compare_params(
+    http: &HttpRequest,
+    door: &Door,
+    request: &Request,
+    peek: &Peek,
+) -> Result<(), RpcError> {
+    let tool = peek.name.as_ref().and_then(serde_json::Value::as_str);
+    let tool = tool.filter(|_| request.method == Method::ToolsCall);
+    let declared = tool.map_or(&[][..], |tool| door.handler.param_headers(tool));
+    if declared.is_empty() {
+        return Ok(());
+    }
+    let params: serde_json::Value = read_params(request.params.as_ref())?;
+    headers::compare_params(http.headers(), declared, &params["arguments"])
 }
 
 async fn answer_legacy(

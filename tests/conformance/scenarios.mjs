@@ -77,8 +77,9 @@ export const SERVER = {
       'input-required-result-capability-check': {},
       'input-required-result-ignore-extra-params': {},
       'input-required-result-validate-input': {},
+      'http-custom-header-server-validation': {},
     },
-    notYet: { 'http-custom-header-server-validation': 'Mcp-Param headers are not compared yet' },
+    notYet: {},
   },
   '2025-03-26': { pass: { 'server-session-lifecycle': {} }, notYet: {} },
 };
