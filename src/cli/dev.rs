@@ -84,10 +84,21 @@ fn announce(dev: &crate::server::RunningDev, as_json: bool) {
     output::line(&format!("  Health        http://{admin}/readyz\n"));
     output::line("Connect a client:");
     for setup in setups(url) {
+        // As this very program was called: it need not be on the user's path.
+        let snippet = match setup.snippet.strip_prefix("usher ") {
+            Some(rest) => format!("{} {rest}", called_as()),
+            None => setup.snippet,
+        };
         output::line(&format!(
-            "\n  {} ({})\n    {}",
-            setup.client, setup.place, setup.snippet
+            "\n  {} ({})\n    {snippet}",
+            setup.client, setup.place
         ));
     }
     output::line("\nStop with Ctrl-C.");
+}
+
+fn called_as() -> String {
+    std::env::args()
+        .next()
+        .unwrap_or_else(|| "usher".to_owned())
 }

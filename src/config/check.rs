@@ -1,5 +1,7 @@
 //! Rules that a value alone can't keep: above zero, and what rooms ask of each other.
 
+use url::Url;
+
 use super::{Config, Key, Problem};
 
 /// Settings that mean nothing at zero.
@@ -51,11 +53,18 @@ impl Config {
             ));
         }
         if let Some(resource) = &self.resource.url
-            && !url::Url::parse(resource).is_ok_and(|url| url.fragment().is_none())
+            && !Url::parse(resource).is_ok_and(|url| url.fragment().is_none())
         {
             problems.push(problem(
                 "resource.url",
                 "must be an absolute URL without a fragment",
+            ));
+        }
+        problems.extend(self.check_gate());
+        if self.issuer.algorithms.is_empty() {
+            problems.push(problem(
+                "issuer.algorithms",
+                "is empty: every JWT would be refused",
             ));
         }
         // Without an issuer there is nothing to check yet: `usher dev` brings its own.
@@ -63,6 +72,28 @@ impl Config {
             problems.extend(self.issuer.to_auth().err());
         }
         problems
+    }
+
+    /// Origins and hosts are compared as text, so one written otherwise would never match.
+    fn check_gate(&self) -> impl Iterator<Item = Problem> {
+        let gate = &self.transport.gate;
+        let origins = gate.allowed_origins.iter().filter(|origin| {
+            !Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == **origin)
+        });
+        let hosts = gate
+            .allowed_hosts
+            .iter()
+            .filter(|host| host.contains([':', '/', '*']));
+        let origins = origins.map(|origin| {
+            let text =
+                format!("{origin:?} is no origin, as https://app.example.com without a slash");
+            problem("transport.allowed_origins", &text)
+        });
+        let hosts = hosts.map(|host| {
+            let text = format!("{host:?} is no host name, as mcp.example.com without a port");
+            problem("transport.allowed_hosts", &text)
+        });
+        origins.chain(hosts)
     }
 }
 

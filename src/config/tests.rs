@@ -140,6 +140,24 @@ fn listening_everywhere_needs_the_url_that_clients_use() {
 }
 
 #[test]
+fn what_would_never_match_is_named() {
+    for (key, wrong, right) in [
+        (
+            "transport.allowed_origins",
+            "https://a.example/",
+            "https://a.example",
+        ),
+        ("transport.allowed_origins", "*", "http://localhost:6274"),
+        ("transport.allowed_hosts", "a.example:80", "a.example"),
+        ("issuer.algorithms", "", "ES384"),
+    ] {
+        let refused = read(&[], &[(key, wrong)]).unwrap_err().to_string();
+        assert!(refused.contains(key), "{refused}");
+        assert!(read(&[], &[(key, right)]).is_ok(), "{key}={right}");
+    }
+}
+
+#[test]
 fn half_a_credential_is_named() {
     let issuer = ("issuer.url", "https://issuer.example");
     let client = ("issuer.introspection_client_id", "usher");
