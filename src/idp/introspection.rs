@@ -34,10 +34,7 @@ pub(super) async fn post(
     request: HttpRequest,
     body: Result<web::Bytes, Error>,
 ) -> HttpResponse {
-    answer::told(
-        Parameters::of_form(&request, body)
-            .and_then(|parameters| introspect(&provider, &request, &parameters)),
-    )
+    answer::to_form(&provider, &request, body, introspect)
 }
 
 fn introspect(

@@ -15,10 +15,7 @@ pub(super) async fn post(
     request: HttpRequest,
     body: Result<web::Bytes, Error>,
 ) -> HttpResponse {
-    answer::told(
-        Parameters::of_form(&request, body)
-            .and_then(|parameters| revoke(&provider, &request, &parameters)),
-    )
+    answer::to_form(&provider, &request, body, revoke)
 }
 
 /// An unknown token and another client's are answered alike, and nothing happens (RFC 7009 §2.2).

@@ -35,10 +35,7 @@ pub(super) async fn post(
     request: HttpRequest,
     body: Result<web::Bytes, Error>,
 ) -> HttpResponse {
-    answer::told(
-        Parameters::of_form(&request, body)
-            .and_then(|parameters| exchange(&provider, &request, &parameters)),
-    )
+    answer::to_form(&provider, &request, body, exchange)
 }
 
 fn exchange(

@@ -94,10 +94,9 @@ fn era(
     if peek.is_modern() {
         return Ok(ProtocolVersion::V2026_07_28);
     }
-    let Some(header) = request.headers().get(PROTOCOL_VERSION) else {
+    let Some(header) = version_header(request) else {
         return Ok(ProtocolVersion::WITHOUT_HEADER);
     };
-    let header = single_version(request, header);
     header.parse().map_err(|_unsupported| {
         Refusal::of(id_of(message), RefusalKind::Version(header.to_owned()))
     })
@@ -247,10 +246,9 @@ async fn answer_delete(request: &HttpRequest, door: &Door) -> Result<HttpRespons
 
 /// From 2026-07-28 on there is nothing to GET or DELETE; before, the header has to name a version.
 fn refuse_modern(request: &HttpRequest) -> Result<(), RefusalKind> {
-    let Some(header) = request.headers().get(PROTOCOL_VERSION) else {
+    let Some(header) = version_header(request) else {
         return Ok(());
     };
-    let header = single_version(request, header);
     match header.parse::<ProtocolVersion>() {
         Ok(version) if version.is_modern() => Err(RefusalKind::Method("POST")),
         Ok(_legacy) => Ok(()),
@@ -258,10 +256,12 @@ fn refuse_modern(request: &HttpRequest) -> Result<(), RefusalKind> {
     }
 }
 
-/// The one version that is named; of two, nobody knows which is meant, and so it is none.
-fn single_version<'a>(request: &'a HttpRequest, first: &'a HeaderValue) -> &'a str {
-    let single = headers::single(request.headers(), PROTOCOL_VERSION);
-    single.unwrap_or_else(|| if first.is_empty() { "" } else { "named twice" })
+/// The version that the header names, if it is there; of two, nobody knows which is meant, and so it
+/// is none of ours.
+fn version_header(request: &HttpRequest) -> Option<&str> {
+    let headers = request.headers();
+    let is_there = headers.contains_key(PROTOCOL_VERSION);
+    is_there.then(|| headers::single(headers, PROTOCOL_VERSION).unwrap_or("named twice"))
 }
 
 fn find(
