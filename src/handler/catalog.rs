@@ -11,7 +11,7 @@ use super::{
     completion::Completer, resources::URI,
 };
 use crate::{
-    protocol::{Method, ProtocolVersion, Raw, RpcError, codes},
+    protocol::{Described, Method, ProtocolVersion, Raw, RpcError, codes},
     scope::Scopes,
 };
 
@@ -27,6 +27,9 @@ pub struct Catalog {
     pub(super) delegate: Option<Delegate>,
     pub(super) changes: Changes,
 }
+
+/// Pages that a host shows beside a tool's result, served as `ui://` resources (MCP Apps, 2026-01-26).
+const APPS: &str = "io.modelcontextprotocol/ui";
 
 /// Entries on one page of a listing.
 const PAGE: usize = 500;
@@ -145,12 +148,26 @@ impl Catalog {
             capabilities.insert("completions".to_owned(), json!({}));
         }
         capabilities.insert("logging".to_owned(), json!({}));
+        let extensions = self.extensions();
+        if !extensions.is_empty() {
+            capabilities.insert("extensions".to_owned(), Value::Object(extensions));
+        }
         let delegates = self.delegate.iter();
         for name in delegates.flat_map(|delegate| delegate.capabilities(version)) {
             let declared = capabilities.entry(name.to_owned());
             declared.or_insert_with(|| json!({}));
         }
         Value::Object(capabilities)
+    }
+
+    /// Extensions with their settings. Declared in every version: capabilities were never a closed set
+    /// (2024-11-05, `ServerCapabilities`), and MCP Apps are older than the member's specification.
+    fn extensions(&self) -> Map<String, Value> {
+        let mut extensions = Map::new();
+        if self.resources.keys().any(|uri| uri.starts_with("ui://")) {
+            extensions.insert(APPS.to_owned(), json!({}));
+        }
+        extensions
     }
 
     pub(super) fn completes(&self) -> bool {
@@ -231,18 +248,18 @@ impl Catalog {
     ) -> Result<Value, RpcError> {
         match method {
             Method::ResourcesList => page("resources", &self.resources, params, |one| {
-                json!(one.description)
+                Described::Resource.shown_to(version, &one.description)
             }),
             Method::ResourcesTemplatesList => {
                 page("resourceTemplates", &self.templates, params, |one| {
-                    json!(one.description)
+                    Described::Resource.shown_to(version, &one.description)
                 })
             }
             Method::PromptsList => page("prompts", &self.prompts, params, |one| {
-                json!(one.description)
+                Described::Prompt.shown_to(version, &one.description)
             }),
             _ => page("tools", &self.tools, params, |one| {
-                json!(one.description().for_version(version))
+                Described::Tool.shown_to(version, one.description())
             }),
         }
     }
@@ -265,8 +282,8 @@ impl<'a> Found<'a> {
 
     pub(super) fn mime_type(self) -> Option<&'a String> {
         match self {
-            Self::Resource(resource) => resource.description.mime_type.as_ref(),
-            Self::Template(template) => template.description.mime_type.as_ref(),
+            Self::Resource(resource) => resource.description.about.mime_type.as_ref(),
+            Self::Template(template) => template.description.about.mime_type.as_ref(),
         }
     }
 }

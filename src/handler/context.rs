@@ -76,6 +76,13 @@ impl CallContext {
         self.client().supports(capability)
     }
 
+    /// The settings with which the client has declared an extension, as `io.modelcontextprotocol/ui` of
+    /// MCP Apps: an object, which may be empty.
+    #[must_use]
+    pub fn client_extension(&self, identifier: &str) -> Option<&Value> {
+        self.client().capabilities.extension(identifier)
+    }
+
     /// Ends when the client cancels the call or its session ends. The call's future is dropped soon
     /// after, so only work that outlives the future has to watch this.
     pub async fn cancelled(&self) {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{CallContext, Handler, ToolError, client::Way};
 use crate::{
-    protocol::{CacheHint, Method, ProtocolVersion, RpcError, codes},
+    protocol::{CacheHint, Described, Method, ProtocolVersion, RpcError, codes},
     scope::Scopes,
 };
 
@@ -133,16 +133,16 @@ fn fit(result: &mut Value, method: &Method, version: ProtocolVersion) {
     if *method == Method::ToolsCall && version < ProtocolVersion::V2025_06_18 {
         members.remove("structuredContent");
     }
-    let Some(Value::Array(tools)) = members.get_mut("tools") else {
-        return;
+    let (listed, described) = match method {
+        Method::ToolsList => ("tools", Described::Tool),
+        Method::PromptsList => ("prompts", Described::Prompt),
+        Method::ResourcesList => ("resources", Described::Resource),
+        Method::ResourcesTemplatesList => ("resourceTemplates", Described::Resource),
+        _ => return,
     };
-    for tool in tools.iter_mut().filter_map(Value::as_object_mut) {
-        tool.retain(|name, _| match name.as_str() {
-            "title" | "outputSchema" | "_meta" => version >= ProtocolVersion::V2025_06_18,
-            "icons" | "execution" => version >= ProtocolVersion::V2025_11_25,
-            "annotations" => version >= ProtocolVersion::V2025_03_26,
-            _ => true,
-        });
+    let entries = members.get_mut(listed).and_then(Value::as_array_mut);
+    for entry in entries.into_iter().flatten() {
+        described.fit(version, entry);
     }
 }
 

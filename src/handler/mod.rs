@@ -12,6 +12,7 @@ mod client;
 mod completion;
 mod context;
 mod delegate;
+mod entry;
 mod error;
 mod guard;
 mod input;
@@ -50,8 +51,8 @@ pub use tools::{IntoToolResult, NoArguments, Structured, Tool};
 
 use crate::{
     protocol::{
-        CacheHint, CallToolParams, CallToolResult, Method, ProtocolVersion, Raw, RpcError,
-        ServerInfo, codes, modern_result, read_params,
+        CacheHint, CallToolParams, CallToolResult, Implementation, Method, ProtocolVersion, Raw,
+        RpcError, ServerInfo, codes, modern_result, read_params,
     },
     scope::Scopes,
     telemetry::Metrics,
@@ -91,6 +92,8 @@ pub struct Handler(Arc<Inner>);
 struct Inner {
     config: Config,
     info: ServerInfo,
+    /// What of it stands in every answer.
+    brief: Implementation,
     catalog: Catalog,
     sealer: Sealer,
     metrics: Metrics,
@@ -115,6 +118,7 @@ impl Handler {
         let sealer = Sealer::new(clock, config.input_deadline)?;
         Ok(Self(Arc::new(Inner {
             config,
+            brief: info.implementation.in_brief(),
             info,
             catalog,
             sealer,
@@ -218,7 +222,11 @@ impl Handler {
             _ => return Err(RpcError::method_not_found(method)),
         };
         if version.is_modern() {
-            return Ok(modern_result(result, &self.0.info, hint));
+            let server = match method {
+                Method::ServerDiscover => &self.0.info.implementation,
+                _ => &self.0.brief,
+            };
+            return Ok(modern_result(result, server, hint));
         }
         Ok(result)
     }
@@ -369,6 +377,10 @@ impl Handler {
                 piece.mime_type = found.mime_type().cloned();
             }
         }
+        let contents: Vec<_> = contents
+            .into_iter()
+            .map(|piece| piece.for_version(version))
+            .collect();
         Ok((
             json!({ "contents": contents }),
             CacheHint::Private { ttl_ms: 0 },

@@ -6,8 +6,15 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{CallContext, ToolError, completion::Completer};
-use crate::{protocol::Content, scope::Scopes};
+use super::{
+    CallContext, ToolError,
+    completion::Completer,
+    entry::{completed, presented},
+};
+use crate::{
+    protocol::{Content, Presentation, ProtocolVersion, Role},
+    scope::Scopes,
+};
 
 type Fill = dyn Fn(CallContext, PromptArguments) -> BoxFuture<'static, Result<Vec<PromptMessage>, ToolError>>
     + Send
@@ -29,7 +36,12 @@ pub(super) struct PromptDescription {
     pub(super) description: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) arguments: Vec<PromptArgument>,
+    #[serde(flatten)]
+    pub(super) presentation: Presentation,
 }
+
+presented!(Prompt);
+completed!(Prompt);
 
 /// An argument that a prompt takes.
 #[derive(Debug, Clone, Serialize)]
@@ -47,7 +59,7 @@ pub struct PromptArguments(Map<String, Value>);
 /// One message of a prompt.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PromptMessage {
-    role: &'static str,
+    role: Role,
     content: Content,
 }
 
@@ -68,7 +80,7 @@ impl PromptMessage {
     #[must_use]
     pub const fn user(content: Content) -> Self {
         Self {
-            role: "user",
+            role: Role::User,
             content,
         }
     }
@@ -77,12 +89,12 @@ impl PromptMessage {
     #[must_use]
     pub const fn assistant(content: Content) -> Self {
         Self {
-            role: "assistant",
+            role: Role::Assistant,
             content,
         }
     }
 
-    pub(super) fn for_version(mut self, version: crate::protocol::ProtocolVersion) -> Self {
+    pub(super) fn for_version(mut self, version: ProtocolVersion) -> Self {
         self.content = self.content.for_version(version);
         self
     }
@@ -103,6 +115,7 @@ impl Prompt {
                 name: name.into(),
                 description: description.into(),
                 arguments: Vec::new(),
+                presentation: Presentation::default(),
             },
             needs: Scopes::none(),
             fill: Arc::new(move |context, arguments| Box::pin(fill(context, arguments))),
@@ -132,23 +145,6 @@ impl Prompt {
             description,
             required,
         });
-        self
-    }
-
-    /// The scopes a caller must have been granted; all of them.
-    #[must_use]
-    pub fn needs(mut self, scopes: Scopes) -> Self {
-        self.needs = scopes;
-        self
-    }
-
-    /// Suggests values: from an argument's name and what was typed so far.
-    #[must_use]
-    pub fn complete(
-        mut self,
-        suggest: impl Fn(&str, &str) -> Vec<String> + Send + Sync + 'static,
-    ) -> Self {
-        self.completer = Some(Completer::new(suggest));
         self
     }
 }

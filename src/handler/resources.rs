@@ -6,8 +6,16 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{CallContext, ToolError, completion::Completer, template::UriTemplate};
-use crate::{protocol::ResourceContents, scope::Scopes};
+use super::{
+    CallContext, ToolError,
+    completion::Completer,
+    entry::{completed, presented, readable},
+    template::UriTemplate,
+};
+use crate::{
+    protocol::{Annotations, Presentation, ResourceContents},
+    scope::Scopes,
+};
 
 type Read = dyn Fn(
         CallContext,
@@ -36,14 +44,14 @@ pub struct ResourceTemplate {
 
 /// A resource as `resources/list` shows it.
 #[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct ResourceDescription {
     pub(super) uri: String,
-    pub(super) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) mime_type: Option<String>,
+    pub(super) size: Option<u64>,
+    #[serde(flatten)]
+    pub(super) about: About,
+    #[serde(flatten)]
+    pub(super) presentation: Presentation,
 }
 
 /// A family as `resources/templates/list` shows it.
@@ -51,11 +59,40 @@ pub(super) struct ResourceDescription {
 #[serde(rename_all = "camelCase")]
 pub(super) struct TemplateDescription {
     pub(super) uri_template: String,
+    #[serde(flatten)]
+    pub(super) about: About,
+    #[serde(flatten)]
+    pub(super) presentation: Presentation,
+}
+
+/// What is said of a resource and of a family alike.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct About {
     pub(super) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) mime_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) annotations: Option<Annotations>,
+}
+
+presented!(Resource);
+presented!(ResourceTemplate);
+readable!(Resource);
+readable!(ResourceTemplate);
+completed!(ResourceTemplate);
+
+impl About {
+    fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            description: None,
+            mime_type: None,
+            annotations: None,
+        }
+    }
 }
 
 impl Resource {
@@ -75,33 +112,19 @@ impl Resource {
         Self {
             description: ResourceDescription {
                 uri: uri.into(),
-                name: name.into(),
-                description: None,
-                mime_type: None,
+                size: None,
+                about: About::named(name),
+                presentation: Presentation::default(),
             },
             needs: Scopes::none(),
             read: Arc::new(read),
         }
     }
 
-    /// What it is, for people and models.
+    /// Length of what it holds, in bytes, before any base64.
     #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description.description = Some(description.into());
-        self
-    }
-
-    /// As `text/plain`.
-    #[must_use]
-    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
-        self.description.mime_type = Some(mime_type.into());
-        self
-    }
-
-    /// The scopes a reader must have been granted; all of them.
-    #[must_use]
-    pub fn needs(mut self, scopes: Scopes) -> Self {
-        self.needs = scopes;
+    pub fn size(mut self, bytes: u64) -> Self {
+        self.description.size = Some(bytes);
         self
     }
 }
@@ -127,46 +150,14 @@ impl ResourceTemplate {
         Ok(Self {
             description: TemplateDescription {
                 uri_template: template.to_owned(),
-                name: name.into(),
-                description: None,
-                mime_type: None,
+                about: About::named(name),
+                presentation: Presentation::default(),
             },
             template: template.parse()?,
             needs: Scopes::none(),
             read: Arc::new(read),
             completer: None,
         })
-    }
-
-    /// What they are, for people and models.
-    #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description.description = Some(description.into());
-        self
-    }
-
-    /// As `application/json`.
-    #[must_use]
-    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
-        self.description.mime_type = Some(mime_type.into());
-        self
-    }
-
-    /// The scopes a reader must have been granted; all of them.
-    #[must_use]
-    pub fn needs(mut self, scopes: Scopes) -> Self {
-        self.needs = scopes;
-        self
-    }
-
-    /// Suggests values: from a variable's name and what was typed so far.
-    #[must_use]
-    pub fn complete(
-        mut self,
-        suggest: impl Fn(&str, &str) -> Vec<String> + Send + Sync + 'static,
-    ) -> Self {
-        self.completer = Some(Completer::new(suggest));
-        self
     }
 }
 

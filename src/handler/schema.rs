@@ -188,15 +188,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::protocol::Presentation;
 
     fn tool(input: Value, output: Option<Value>) -> ToolDescription {
         ToolDescription {
             name: "measure".to_owned(),
-            title: None,
             description: String::new(),
             input_schema: input,
             output_schema: output,
             annotations: None,
+            presentation: Presentation::default(),
         }
     }
 

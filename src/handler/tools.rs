@@ -15,10 +15,11 @@ use serde_json::{Map, Value};
 
 use super::{
     CallContext, SchemaError, ToolError,
+    entry::presented,
     schema::{Schemas, output_schema_of, schema_of},
 };
 use crate::{
-    protocol::{CallToolResult, ToolAnnotations, ToolDescription},
+    protocol::{CallToolResult, Presentation, ToolAnnotations, ToolDescription},
     scope::Scopes,
 };
 
@@ -34,6 +35,8 @@ pub struct Tool {
     schemas: Arc<OnceLock<Result<Schemas, SchemaError>>>,
     run: Arc<Run>,
 }
+
+presented!(Tool);
 
 /// What a tool function may return as its success.
 pub trait IntoToolResult {
@@ -113,11 +116,11 @@ impl Tool {
         Self {
             description: ToolDescription {
                 name,
-                title: None,
                 description,
                 input_schema,
                 output_schema: None,
                 annotations: None,
+                presentation: Presentation::default(),
             },
             needs: Scopes::none(),
             schemas: Arc::default(),
@@ -125,24 +128,10 @@ impl Tool {
         }
     }
 
-    /// A name for people.
-    #[must_use]
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.description.title = Some(title.into());
-        self
-    }
-
     /// Hints on what it does to the world.
     #[must_use]
     pub fn annotations(mut self, annotations: ToolAnnotations) -> Self {
         self.description.annotations = Some(annotations);
-        self
-    }
-
-    /// The scopes a caller must have been granted; all of them.
-    #[must_use]
-    pub fn needs(mut self, scopes: Scopes) -> Self {
-        self.needs = scopes;
         self
     }
 

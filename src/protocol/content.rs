@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::ProtocolVersion;
 
@@ -60,6 +61,9 @@ pub struct ResourceContents {
     /// Text or bytes.
     #[serde(flatten)]
     pub body: ResourceBody,
+    /// What extensions say of it, as `ui` of MCP Apps (from 2025-06-18).
+    #[serde(rename = "_meta", skip_serializing_if = "Map::is_empty")]
+    pub meta: Map<String, Value>,
 }
 
 /// One of the two forms of a resource's content.
@@ -110,6 +114,9 @@ impl Content {
             Self::ResourceLink { uri, .. } if version < ProtocolVersion::V2025_06_18 => {
                 Self::text(uri)
             }
+            Self::Resource { resource } => Self::Resource {
+                resource: resource.for_version(version),
+            },
             known => known,
         }
     }
@@ -118,19 +125,20 @@ impl Content {
 impl ResourceContents {
     /// Text under a URI.
     pub fn text(uri: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            uri: uri.into(),
-            mime_type: None,
-            body: ResourceBody::Text(text.into()),
-        }
+        Self::new(uri.into(), ResourceBody::Text(text.into()))
     }
 
     /// Bytes under a URI.
     pub fn bytes(uri: impl Into<String>, bytes: &[u8]) -> Self {
+        Self::new(uri.into(), ResourceBody::Blob(STANDARD.encode(bytes)))
+    }
+
+    fn new(uri: String, body: ResourceBody) -> Self {
         Self {
-            uri: uri.into(),
+            uri,
             mime_type: None,
-            body: ResourceBody::Blob(STANDARD.encode(bytes)),
+            body,
+            meta: Map::new(),
         }
     }
 
@@ -138,6 +146,22 @@ impl ResourceContents {
     #[must_use]
     pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
         self.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// Adds a member to `_meta`; a later one of the same name takes its place.
+    #[must_use]
+    pub fn meta(mut self, name: impl Into<String>, value: Value) -> Self {
+        self.meta.insert(name.into(), value);
+        self
+    }
+
+    /// What a client of `version` is shown.
+    #[must_use]
+    pub fn for_version(mut self, version: ProtocolVersion) -> Self {
+        if version < ProtocolVersion::V2025_06_18 {
+            self.meta.clear();
+        }
         self
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::ProtocolVersion;
+use super::{Described, Icon, ProtocolVersion};
 
 /// Params of `initialize`. Of the client's capabilities only what is used is read.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,10 +46,17 @@ impl ClientCapabilities {
             (Some(declared), Some(within)) => declared.get(within).is_some(),
         }
     }
+
+    /// The settings of an extension, if it is declared.
+    #[must_use]
+    pub fn extension(&self, identifier: &str) -> Option<&Value> {
+        self.0.get("extensions")?.get(identifier)
+    }
 }
 
-/// A name and a version, as both sides introduce themselves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How both sides introduce themselves. Of a client only names and version are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Implementation {
     /// For programs: `usher`.
     #[serde(default)]
@@ -60,6 +67,15 @@ pub struct Implementation {
     /// As the implementation counts.
     #[serde(default)]
     pub version: String,
+    /// What it is, in a sentence (from 2025-11-25).
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Where people read more of it (from 2025-11-25).
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub website_url: Option<String>,
+    /// The same picture in several forms (from 2025-11-25).
+    #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub icons: Vec<Icon>,
 }
 
 /// What a server says of itself in either era.
@@ -78,6 +94,19 @@ pub const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
 /// negotiated by `initialize` and not listed here.
 pub const MODERN_VERSIONS: [&str; 1] = [ProtocolVersion::V2026_07_28.as_str()];
 
+impl Implementation {
+    /// Names and version: what can stand in every answer, where icons would weigh.
+    #[must_use]
+    pub fn in_brief(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            title: self.title.clone(),
+            version: self.version.clone(),
+            ..Self::default()
+        }
+    }
+}
+
 impl ServerInfo {
     /// The result of `initialize` under the negotiated version.
     #[must_use]
@@ -85,7 +114,7 @@ impl ServerInfo {
         let mut result = json!({
             "protocolVersion": version.as_str(),
             "capabilities": capabilities,
-            "serverInfo": self.implementation,
+            "serverInfo": Described::Implementation.shown_to(version, &self.implementation),
         });
         self.add_instructions(&mut result);
         result
@@ -125,7 +154,7 @@ pub enum CacheHint {
 ///
 /// Something that is no JSON object is returned as it is.
 #[must_use]
-pub fn modern_result(result: Value, server: &ServerInfo, hint: CacheHint) -> Value {
+pub fn modern_result(result: Value, server: &Implementation, hint: CacheHint) -> Value {
     let Value::Object(mut members) = result else {
         return result;
     };
@@ -140,7 +169,7 @@ pub fn modern_result(result: Value, server: &ServerInfo, hint: CacheHint) -> Val
         .entry("_meta")
         .or_insert_with(|| Value::Object(Map::new()));
     if let Value::Object(meta) = meta {
-        meta.insert(SERVER_INFO_KEY.to_owned(), json!(server.implementation));
+        meta.insert(SERVER_INFO_KEY.to_owned(), json!(server));
     }
     Value::Object(members)
 }

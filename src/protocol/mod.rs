@@ -6,6 +6,7 @@
 pub mod codes;
 mod content;
 mod encode;
+mod entry;
 mod jsonrpc;
 mod lifecycle;
 mod logging;
@@ -16,6 +17,7 @@ mod version;
 
 pub use content::{Content, ResourceBody, ResourceContents};
 pub use encode::{encode_error, encode_notification, encode_request, encode_result};
+pub use entry::{Annotations, Described, Icon, Presentation, Role, Theme};
 pub use jsonrpc::{
     ClientMessage, DEPTH_MAX, Notification, ParseError, REQUEST_ID_BYTES_MAX, Raw, Request,
     RequestId, Response, RpcError, read_params,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Content, ProtocolVersion};
+use super::{Content, Presentation, ProtocolVersion};
 
 /// Params of `tools/call`.
 #[derive(Debug, Deserialize)]
@@ -15,15 +15,12 @@ pub struct CallToolParams {
     pub arguments: Option<Map<String, Value>>,
 }
 
-/// A tool as `tools/list` shows it. Members that a version does not know are left out there.
+/// A tool as `tools/list` shows it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolDescription {
     /// 1 to 128 of `A-Z a-z 0-9 _ - . /` (2025-11-25, tool names).
     pub name: String,
-    /// For people (from 2025-06-18).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
     /// For the model.
     pub description: String,
     /// JSON Schema 2020-12 of the arguments; its root is an object.
@@ -34,6 +31,9 @@ pub struct ToolDescription {
     /// What the tool does to the world; hints, not promises (from 2025-03-26).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<ToolAnnotations>,
+    /// Title, icons, `_meta`.
+    #[serde(flatten)]
+    pub presentation: Presentation,
 }
 
 /// Hints on a tool's behaviour (2025-03-26, `ToolAnnotations`).
@@ -65,42 +65,26 @@ pub struct CallToolResult {
     pub structured_content: Option<Value>,
     /// The tool failed, and the content says how: the model may try otherwise.
     pub is_error: bool,
-}
-
-impl ToolDescription {
-    /// What a client of `version` is shown.
-    #[must_use]
-    pub fn for_version(&self, version: ProtocolVersion) -> Self {
-        let mut shown = self.clone();
-        if version < ProtocolVersion::V2025_06_18 {
-            shown.title = None;
-            shown.output_schema = None;
-        }
-        if version < ProtocolVersion::V2025_03_26 {
-            shown.annotations = None;
-        }
-        shown
-    }
+    /// For the host and its apps, never for the model.
+    #[serde(rename = "_meta", skip_serializing_if = "Map::is_empty")]
+    pub meta: Map<String, Value>,
 }
 
 impl CallToolResult {
     /// A text and nothing else.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
-        Self {
-            content: vec![Content::text(text)],
-            structured_content: None,
-            is_error: false,
-        }
+        Self::content(vec![Content::text(text)])
     }
 
     /// These pieces, in order.
     #[must_use]
-    pub const fn content(content: Vec<Content>) -> Self {
+    pub fn content(content: Vec<Content>) -> Self {
         Self {
             content,
             structured_content: None,
             is_error: false,
+            meta: Map::new(),
         }
     }
 
@@ -127,6 +111,13 @@ impl CallToolResult {
             is_error: true,
             ..Self::text(text)
         }
+    }
+
+    /// Adds a member to `_meta`; a later one of the same name takes its place.
+    #[must_use]
+    pub fn meta(mut self, name: impl Into<String>, value: Value) -> Self {
+        self.meta.insert(name.into(), value);
+        self
     }
 
     /// What a client of `version` is shown.

@@ -31,7 +31,10 @@ use std::sync::Arc;
 
 use ::rmcp::{
     ErrorData, RoleServer, ServerHandler,
-    model::{ClientCapabilities, Implementation, InitializeRequestParams, RequestId, ServerConfig},
+    model::{
+        ClientCapabilities, Icon, IconTheme, Implementation, InitializeRequestParams, RequestId,
+        ServerConfig,
+    },
     service::{RequestContext, Service, serve_directly},
 };
 use serde_json::{Map, Value};
@@ -94,13 +97,31 @@ fn capabilities(config: &ServerConfig) -> Map<String, Value> {
 }
 
 fn info(config: ServerConfig) -> ServerInfo {
+    let told = config.server_info;
+    let icons = told.icons.into_iter().flatten().map(icon).collect();
     ServerInfo {
         implementation: protocol::Implementation {
-            name: config.server_info.name,
-            title: config.server_info.title,
-            version: config.server_info.version,
+            name: told.name,
+            title: told.title,
+            version: told.version,
+            description: told.description,
+            website_url: told.website_url,
+            icons,
         },
         instructions: config.instructions,
+    }
+}
+
+fn icon(icon: Icon) -> protocol::Icon {
+    protocol::Icon {
+        src: icon.src,
+        mime_type: icon.mime_type,
+        sizes: icon.sizes.unwrap_or_default(),
+        theme: icon.theme.and_then(|theme| match theme {
+            IconTheme::Light => Some(protocol::Theme::Light),
+            IconTheme::Dark => Some(protocol::Theme::Dark),
+            _ => None,
+        }),
     }
 }
 

@@ -43,8 +43,8 @@ fn house(config: Config) -> House {
     let info = ServerInfo {
         implementation: Implementation {
             name: "test".into(),
-            title: None,
             version: "0".into(),
+            ..Implementation::default()
         },
         instructions: None,
     };

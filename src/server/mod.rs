@@ -78,6 +78,7 @@ impl Server {
             name: "usher".to_owned(),
             title: Some("Usher".to_owned()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Implementation::default()
         };
         let mut catalog = Catalog::default();
         catalog.add_tool(whoami());

@@ -100,8 +100,8 @@ fn handler_of(tool: Tool) -> Handler {
     catalog.add_tool(tool);
     let implementation = Implementation {
         name: "test".into(),
-        title: None,
         version: "0".into(),
+        ..Implementation::default()
     };
     let info = ServerInfo {
         implementation,

@@ -1,6 +1,7 @@
 //! A handler through its door: one method, one answer.
 
 mod asking;
+mod entries;
 mod schemas;
 
 use bytes::Bytes;
@@ -46,8 +47,8 @@ fn handler() -> Handler {
     let info = ServerInfo {
         implementation: Implementation {
             name: "test".into(),
-            title: None,
             version: "0".into(),
+            ..Implementation::default()
         },
         instructions: None,
     };
@@ -142,12 +143,22 @@ fn client(version: ProtocolVersion, outlet: Outlet) -> Client {
 }
 
 async fn handle(version: ProtocolVersion, method: &str, params: Value) -> Result<Value, RpcError> {
+    ask(&handler(), version, method, params).await
+}
+
+/// What a handler of a test's own answers.
+async fn ask(
+    handler: &Handler,
+    version: ProtocolVersion,
+    method: &str,
+    params: Value,
+) -> Result<Value, RpcError> {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body.to_string()))
     else {
         panic!("no request");
     };
-    handler()
+    handler
         .handle(context(version), &request.method, request.params.as_ref())
         .await
 }
@@ -355,20 +366,12 @@ async fn suggestions_need_the_scopes_of_what_they_are_for() {
     catalog.add_template(family.complete(|_, _| vec!["a secret name".to_owned()]));
     let info = handler().0.info.clone();
     let handler = Handler::new(Config::default(), info, catalog, Metrics::new(), clock()).unwrap();
-    let body = json!({
-        "jsonrpc": "2.0", "id": 1, "method": "completion/complete", "params": {
-            "ref": { "type": "ref/resource", "uri": "notes://{id}/text" },
-            "argument": { "name": "id", "value": "" }
-        }
+    let params = json!({
+        "ref": { "type": "ref/resource", "uri": "notes://{id}/text" },
+        "argument": { "name": "id", "value": "" }
     });
-    let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body.to_string()))
-    else {
-        panic!("no request");
-    };
-    let context = context(ProtocolVersion::V2025_11_25);
-    let refused = handler
-        .handle(context, &request.method, request.params.as_ref())
-        .await;
+    let version = ProtocolVersion::V2025_11_25;
+    let refused = ask(&handler, version, "completion/complete", params).await;
 
     assert!(refused.unwrap_err().message.contains("notes:read"));
 }
