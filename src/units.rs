@@ -5,7 +5,7 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use url::Url;
 
 /// A length of time written with its unit: `500ms`, `30s`, `5min`, `2h`, `7d`; a space is allowed.
@@ -27,7 +27,7 @@ pub enum UnitError {
     Size(String),
     /// What [`PublicUrl`] does not take.
     #[error(
-        "{0:?} is no public URL; write scheme, host and port, as in \"https://mcp.example.com\", {1}"
+        "{0:?} is no public URL; write it as in \"https://mcp.example.com\" or \"https://example.com/ai\", {1}"
     )]
     Url(String, &'static str),
 }
@@ -157,45 +157,64 @@ fn split_unit(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit.trim_start()))
 }
 
-/// The origin under which clients reach this server: scheme, host and port, nothing behind.
+/// Where clients reach this server: an origin, and a path where something else has the origin's root.
 ///
 /// It is compared and joined as text all over OAuth (resource indicators, issuers, redirect URIs),
-/// so it is kept as text, without a trailing slash.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
-pub struct PublicUrl(String);
+/// so it is kept as text, without a trailing slash. The path is made of letters, digits and `-._~`
+/// alone, so that it reads the same in a route, a header and a well-known path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PublicUrl {
+    text: String,
+    /// How much of the text is the origin.
+    origin: usize,
+}
 
 impl PublicUrl {
     /// The origin of a server that is reached by its address, without TLS.
     #[must_use]
     pub fn of_address(address: SocketAddr) -> Self {
-        Self(format!("http://{address}"))
+        let text = format!("http://{address}");
+        let origin = text.len();
+        Self { text, origin }
     }
 
-    /// The origin, as in `https://mcp.example.com`.
+    /// All of it, as in `https://mcp.example.com` or `https://example.com/ai`.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
-    /// The URL of an absolute path below this origin: `join("/mcp")`.
+    /// Scheme, host and port, as an `Origin` header names them: `https://example.com`.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.text[..self.origin]
+    }
+
+    /// What stands behind the origin: nothing, or `/ai`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.text[self.origin..]
+    }
+
+    /// The URL of a path below this one: `join("/mcp")`.
     #[must_use]
     pub fn join(&self, path: &str) -> String {
-        format!("{}{path}", self.0)
+        format!("{}{path}", self.text)
     }
 
     /// Host and port as a `Host` header names them: `mcp.example.com`, `127.0.0.1:3001`.
     #[must_use]
     pub fn authority(&self) -> &str {
-        self.0
+        let origin = self.origin();
+        origin
             .split_once("://")
-            .map_or(self.0.as_str(), |(_scheme, authority)| authority)
+            .map_or(origin, |(_scheme, authority)| authority)
     }
 
-    /// Whether the transport is protected by TLS.
+    /// Whether its host can only be this machine: see [`is_loopback`].
     #[must_use]
-    pub fn is_https(&self) -> bool {
-        self.0.starts_with("https://")
+    pub fn is_loopback(&self) -> bool {
+        Url::parse(&self.text).is_ok_and(|url| is_loopback(&url))
     }
 }
 
@@ -213,16 +232,42 @@ impl FromStr for PublicUrl {
         if !url.username().is_empty() || url.password().is_some() {
             return refuse("without a user name");
         }
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return refuse("without a path, query or fragment");
+        if url.query().is_some() || url.fragment().is_some() {
+            return refuse("without a query or fragment");
         }
-        Ok(Self(url.origin().ascii_serialization()))
+        let path = url.path().strip_suffix('/').unwrap_or(url.path());
+        if !path.split('/').skip(1).all(is_segment) {
+            return refuse("with nothing but letters, digits and -._~ in its path");
+        }
+        // Everybody copies the endpoint's URL once.
+        if ["/mcp", "/sse", "/messages"]
+            .iter()
+            .any(|endpoint| path.ends_with(endpoint))
+        {
+            return refuse("without the endpoint, which is added to it");
+        }
+        let mut text = url.origin().ascii_serialization();
+        let origin = text.len();
+        text.push_str(path);
+        Ok(Self { text, origin })
     }
+}
+
+/// One part of a path that nobody writes in two ways (RFC 3986 §2.3).
+fn is_segment(part: &str) -> bool {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    !part.is_empty() && part.bytes().all(unreserved)
 }
 
 impl fmt::Display for PublicUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.text)
+    }
+}
+
+impl Serialize for PublicUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
     }
 }
 
@@ -280,22 +325,48 @@ mod tests {
     }
 
     #[test]
-    fn a_public_url_is_an_origin_without_a_slash() {
-        let url: PublicUrl = "https://MCP.example.com:443/".parse().unwrap();
+    fn a_public_url_ends_without_a_slash() {
+        for (text, origin, path) in [
+            (
+                "https://MCP.example.com:443/",
+                "https://mcp.example.com",
+                "",
+            ),
+            ("https://example.com/ai/", "https://example.com", "/ai"),
+            (
+                "http://[::1]:8080/ai/v1.0~x",
+                "http://[::1]:8080",
+                "/ai/v1.0~x",
+            ),
+        ] {
+            let url: PublicUrl = text.parse().unwrap();
 
-        assert_eq!(url.as_str(), "https://mcp.example.com");
-        assert_eq!(url.authority(), "mcp.example.com");
-        assert_eq!(url.join("/mcp"), "https://mcp.example.com/mcp");
+            assert_eq!((url.origin(), url.path()), (origin, path));
+            assert_eq!(url.as_str(), format!("{origin}{path}"));
+            assert_eq!(url.join("/mcp"), format!("{origin}{path}/mcp"));
+            assert_eq!(
+                format!("https://{}", url.authority()),
+                origin.replace("http:", "https:")
+            );
+        }
     }
 
     #[test]
-    fn a_public_url_with_more_than_an_origin_is_refused() {
+    fn a_public_url_that_could_be_read_in_two_ways_is_refused() {
         for text in [
             "mcp.example.com",
             "ftp://a",
             "https://a/mcp",
+            "https://a/ai/sse/",
             "https://a/?q",
+            "https://a/#f",
             "https://u@a",
+            "https://a//ai",
+            "https://a/ai//",
+            "https://a/%61i",
+            "https://a/{ai}",
+            "https://a/a:i",
+            "https://a/日",
         ] {
             assert!(text.parse::<PublicUrl>().is_err(), "{text:?} was taken");
         }

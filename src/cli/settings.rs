@@ -24,7 +24,7 @@ pub(super) struct Settings {
     /// Address for probes and metrics
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
-    /// Origin that clients use, as https://mcp.example.com
+    /// URL that clients use, as https://mcp.example.com or https://example.com/ai
     #[arg(long, value_name = "URL")]
     public_url: Option<PublicUrl>,
     /// What to log, as info or mcp_usher=debug

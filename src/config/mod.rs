@@ -51,8 +51,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Where probes and metrics are served: never the public address. Default 127.0.0.1:9090.
     pub admin_listen: SocketAddr,
-    /// The origin clients reach this server by, where that is not the address it listens on. Default
-    /// the address.
+    /// Where clients reach this server, if that is not the address it listens on; with a path,
+    /// everything is served below it. Default the address.
     pub public_url: Option<PublicUrl>,
     /// Threads that serve HTTP. Above zero; default one for each processor.
     pub workers: usize,

@@ -116,8 +116,8 @@ keys! {
         "Where clients are served.";
     plain "server.admin_listen" = server.admin_listen, ADDRESS,
         "Where probes and metrics are served; keep it private.";
-    optional "server.public_url" = server.public_url, "origin, as https://mcp.example.com",
-        "The origin clients use, where it is not the address listened on.";
+    optional "server.public_url" = server.public_url, "URL, as https://mcp.example.com or https://example.com/ai",
+        "The URL clients use, where it is not the address listened on. With a path, everything is served below it, but for `/.well-known/`.";
     plain "server.workers" = server.workers, COUNT,
         "Threads that serve HTTP.";
     plain "server.drain_after" = server.drain_after, DURATION,

@@ -18,9 +18,9 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 /// What this server says about itself.
 #[derive(Debug, Clone)]
 pub struct ResourceConfig {
-    /// The origin clients connect to.
+    /// Where clients connect to.
     pub public_url: PublicUrl,
-    /// Paths of the endpoints, each a resource of its own. Default `/mcp` and `/sse`.
+    /// Paths of the endpoints below it, each a resource of its own. Default `/mcp` and `/sse`.
     pub paths: Vec<String>,
     /// One resource identifier for all endpoints instead, as registered at the authorization server:
     /// clients then ask for tokens of this audience wherever they connect. Default none.
@@ -69,7 +69,7 @@ pub struct ProtectedResource {
 #[derive(Debug, Clone)]
 pub struct ProtectedResources {
     config: ResourceConfig,
-    /// Path and document; the empty path is the root form.
+    /// Path below the public URL and document; the empty path is the public URL itself.
     documents: Vec<(String, ProtectedResource)>,
 }
 
@@ -87,8 +87,8 @@ impl ProtectedResources {
         Self { config, documents }
     }
 
-    /// The document that describes the resource at `path`: `""` for the origin, `"/mcp"`, `"/sse"`.
-    /// `None` for any other path, which is a 404 (M12).
+    /// The document that describes the resource at `path` below the public URL: `""` for that itself,
+    /// `"/mcp"`, `"/sse"`. `None` for any other path, which is a 404 (M12).
     #[must_use]
     pub fn document(&self, path: &str) -> Option<&ProtectedResource> {
         self.documents
@@ -109,9 +109,15 @@ impl ProtectedResources {
     #[must_use]
     pub fn metadata_url(&self, path: &str) -> String {
         let described = self.document(path).map_or("", |_| path);
-        self.config
-            .public_url
-            .join(&format!("{WELL_KNOWN}{described}"))
+        let origin = self.config.public_url.origin();
+        format!("{origin}{}", self.metadata_path(described))
+    }
+
+    /// The path of that document, which stands between the origin and the resource's own path and so
+    /// is never below a prefix of ours (RFC 9728 §3.1).
+    #[must_use]
+    pub fn metadata_path(&self, path: &str) -> String {
+        format!("{WELL_KNOWN}{}{path}", self.config.public_url.path())
     }
 
     /// Every audience a token for this server may name.
@@ -157,7 +163,8 @@ fn document(config: &ResourceConfig, path: &str) -> ProtectedResource {
 /// The resource as given, and for a bare origin the other spelling too.
 fn spellings(resource: &str) -> Vec<String> {
     let bare = resource.strip_suffix('/').unwrap_or(resource);
-    if bare.parse::<PublicUrl>().is_ok() {
+    let origin = bare.parse::<PublicUrl>();
+    if origin.is_ok_and(|url| url.path().is_empty()) {
         vec![bare.to_owned(), format!("{bare}/")]
     } else {
         vec![resource.to_owned()]
@@ -210,6 +217,26 @@ mod tests {
                 format!("https://mcp.example.com/.well-known/oauth-protected-resource{path}")
             );
         }
+    }
+
+    #[test]
+    fn below_a_prefix_the_prefix_follows_the_well_known_path() {
+        let resources =
+            resources(|config| config.public_url = "https://example.com/ai".parse().unwrap());
+
+        for path in ["", "/mcp", "/sse"] {
+            assert_eq!(
+                resources.document(path).unwrap().resource,
+                format!("https://example.com/ai{path}")
+            );
+            assert_eq!(
+                resources.metadata_url(path),
+                format!("https://example.com/.well-known/oauth-protected-resource/ai{path}")
+            );
+        }
+        // Tokens for the origin are the origin's, and not for everything below it.
+        let audiences = resources.audiences();
+        assert!(audiences.iter().all(|audience| audience.contains("/ai")));
     }
 
     // M12

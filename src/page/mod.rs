@@ -2,7 +2,7 @@
 //!
 //! The provider's pages (`idp`) and Usher's home page use it. It promises that a page is readable on
 //! a phone, in light and in dark, and loads nothing from elsewhere: one stylesheet and one mark, both
-//! in [`ASSETS`], which whoever serves a page serves too. No script, no inline style, so that
+//! in [`ASSETS`], which whoever serves a page serves too, below the same path. No script, no inline style, so that
 //! [`content_security_policy`] can forbid both.
 
 mod mark;
@@ -21,7 +21,7 @@ pub const ICON_PATH: &str = "/assets/usher.svg";
 /// A file that pages need, to be served as it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Asset {
-    /// Absolute path on the server.
+    /// Absolute path on the server, below the page's base.
     pub path: &'static str,
     /// Media type.
     pub content_type: &'static str,
@@ -61,20 +61,21 @@ pub const HEADERS: [(&str, &str); 5] = [
     reason = "a body is written in the call and used nowhere else"
 )]
 pub fn frame(title: &str, body: Markup) -> Markup {
-    framed(title, "card", &body)
+    framed(title, "card", "", &body)
 }
 
-/// The same, wider: for a page that shows lines of code rather than a form.
+/// The same, wider: for a page that shows lines of code rather than a form. Its assets are below the
+/// path `base`, which is empty at an origin's root.
 #[must_use]
 #[expect(
     clippy::needless_pass_by_value,
     reason = "a body is written in the call and used nowhere else"
 )]
-pub fn wide_frame(title: &str, body: Markup) -> Markup {
-    framed(title, "card wide", &body)
+pub fn wide_frame(title: &str, base: &str, body: Markup) -> Markup {
+    framed(title, "card wide", base, &body)
 }
 
-fn framed(title: &str, class: &str, body: &Markup) -> Markup {
+fn framed(title: &str, class: &str, base: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -84,8 +85,8 @@ fn framed(title: &str, class: &str, body: &Markup) -> Markup {
                 meta name="color-scheme" content="light dark";
                 meta name="robots" content="noindex";
                 title { (title) " · Usher" }
-                link rel="stylesheet" href=(STYLESHEET_PATH);
-                link rel="icon" type="image/svg+xml" href=(ICON_PATH);
+                link rel="stylesheet" href={ (base) (STYLESHEET_PATH) };
+                link rel="icon" type="image/svg+xml" href={ (base) (ICON_PATH) };
             }
             body {
                 header.brand { (mark::inline()) span { "Usher" } }

@@ -7,8 +7,8 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::{
-    Actor, Arbiter, ArbiterHandle, AsyncContext, Context, Handler as Handles, Message,
-    ResponseFuture, WrapFuture,
+    Actor, ActorContext, Arbiter, ArbiterHandle, AsyncContext, Context, Handler as Handles,
+    Message, ResponseFuture, WrapFuture,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -16,8 +16,8 @@ use super::{Config, RouteError, table::Table};
 use crate::{
     auth::Principal,
     handler::Handler,
-    outlet::Outlet,
-    session::{Farewell, Opening, SessionId, SessionRef},
+    outlet::{CloseReason, Outlet},
+    session::{Farewell, Opening, SessionId, SessionRef, Verdict},
     telemetry::{Limit, Metrics, Transport},
     time::Clock,
 };
@@ -64,7 +64,13 @@ impl Actor for Router {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(SWEEP_EVERY, |router, _| router.sweep());
+        context.run_interval(SWEEP_EVERY, |router, context| {
+            router.sweep();
+            // The sweep alone would keep the actor for ever, and its threads.
+            if !context.connected() {
+                router.end_all(context);
+            }
+        });
         let (table, mut changes) = (Arc::clone(&self.table), self.handler.changes().listen());
         let announce = async move {
             while let Some(told) = changes.next().await {
@@ -165,6 +171,18 @@ impl Router {
     fn arbiter_of(&self, id: SessionId) -> Option<ArbiterHandle> {
         let index = id.spread().checked_rem(self.arbiters.len())?;
         self.arbiters.get(index).map(Arbiter::handle)
+    }
+
+    /// Nobody can reach a session any more: the last handle was dropped.
+    fn end_all(&mut self, context: &mut Context<Self>) {
+        self.stopping.cancel();
+        if self.table.len() == 0 {
+            return context.stop();
+        }
+        let end = Verdict::End(CloseReason::ServerStopping);
+        for session in self.table.snapshot() {
+            session.carry_out(end);
+        }
     }
 
     fn sweep(&self) {

@@ -15,9 +15,12 @@ pub enum ServerError {
     /// A listener could not be started.
     #[error("could not start a listener")]
     Listen(#[source] io::Error),
-    /// It listens on every address, so nobody can tell which one clients use.
-    #[error("server.public_url is needed where server.listen is every address")]
+    /// It listens on every address, or in somebody else's `App`: nobody can tell what clients use.
+    #[error("server.public_url is needed: the URL that clients use, as https://mcp.example.com")]
     NoPublicUrl,
+    /// Actors need an actix system, as `#[actix_web::main]` starts one.
+    #[error("there is no actix system on this thread: use #[actix_web::main]")]
+    NoSystem,
     /// The authorization server is not named, or only half.
     #[error("{} {}", .0.source, .0.text)]
     Issuer(Problem),

@@ -9,16 +9,11 @@ use std::{
 use actix_web::{
     App, HttpServer,
     dev::{Server, ServerHandle},
-    middleware::from_fn,
-    web::Data,
+    web::{self, ServiceConfig},
 };
 
-use actix_web_lab::middleware::{CatchPanic, PanicReporter};
-
-use crate::{
-    telemetry::{self, Health},
-    transport::{self, Door},
-};
+use super::Mounted;
+use crate::transport;
 
 /// How long a client may take for a request's head.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -57,19 +52,14 @@ impl Bound {
 /// The listener that clients reach.
 pub(super) fn public(
     bound: Bound,
-    door: Data<Door>,
+    mounted: Mounted,
     workers: usize,
-    drain_after: Duration,
 ) -> io::Result<(Server, ServerHandle)> {
+    let drain_after = mounted.drain_after();
     let server = HttpServer::new(move || {
-        let door = door.clone();
-        let metrics = door.metrics().clone();
         App::new()
-            .wrap(from_fn(transport::guard))
-            // A panic in a route is one 500 and one count, and no worker.
-            .wrap(PanicReporter::new(move |_panic| metrics.panicked()))
-            .wrap(CatchPanic::default())
-            .configure(move |config| transport::routes(config, door))
+            .configure(|root| serve(root, &mounted))
+            .default_service(transport::elsewhere(mounted.door()))
     })
     .workers(workers)
     // Without it, every event written in more than one piece waits 40 ms for an acknowledgement.
@@ -88,18 +78,28 @@ pub(super) fn public(
     Ok((server, handle))
 }
 
+/// Everything, where the public URL says it is.
+fn serve(root: &mut ServiceConfig, mounted: &Mounted) {
+    let below = |config: &mut ServiceConfig| {
+        mounted.endpoints(config);
+        mounted.home(config);
+    };
+    mounted.well_known(root);
+    match mounted.url().path() {
+        "" => below(root),
+        path => _ = root.service(web::scope(path).configure(below)),
+    }
+}
+
 /// The listener for probes and metrics.
-pub(super) fn admin(bound: Bound, health: Health) -> io::Result<(Server, ServerHandle)> {
-    let server = HttpServer::new(move || {
-        let health = health.clone();
-        App::new().configure(move |config| telemetry::routes(config, health))
-    })
-    .workers(1)
-    .client_request_timeout(HEAD_DEADLINE)
-    .shutdown_timeout(1)
-    .disable_signals()
-    .listen(bound.listener)?
-    .run();
+pub(super) fn admin(bound: Bound, mounted: Mounted) -> io::Result<(Server, ServerHandle)> {
+    let server = HttpServer::new(move || App::new().configure(|root| mounted.probes(root)))
+        .workers(1)
+        .client_request_timeout(HEAD_DEADLINE)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .listen(bound.listener)?
+        .run();
     let handle = server.handle();
     Ok((server, handle))
 }

@@ -1,13 +1,13 @@
 //! The gate: Host and Origin, before anything else is looked at.
 //!
 //! A browser tells which page a request comes from; a page that is not ours must not reach a local
-//! server, not even by making its own name resolve to it (2025-11-25, transports, security). Runs as
-//! the outermost middleware of the public listener. Metadata is for everybody: there, any origin may
+//! server, not even by making its own name resolve to it (2025-11-25, transports, security). Runs in
+//! front of every resource of ours, and of no other. Metadata is for everybody: there, any origin may
 //! read (RFC 9728 §3).
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    body::MessageBody,
+    body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method,
@@ -60,7 +60,7 @@ impl Gate {
             origins.extend(LOOPBACK_HOSTS.map(|host| format!("http://{host}{port}")));
         }
         hosts.push(own_host);
-        origins.push(public_url.as_str().to_owned());
+        origins.push(public_url.origin().to_owned());
         Self {
             hosts,
             origins,
@@ -115,29 +115,22 @@ fn host_name(authority: &str) -> &str {
     }
 }
 
-/// The outermost middleware of an `App` whose routes are [`routes`](super::routes).
-///
-/// # Errors
-/// Those of the service behind it.
-pub async fn guard(
+/// What stands in front of every resource of `door`.
+pub(super) async fn guard(
+    door: web::Data<Door>,
     mut request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
+    next: Next<BoxBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let body = unread::hold(&mut request);
-    let response = admit(request, next).await?;
-    Ok(response.map_body(|_head, answer| Holding::new(answer.boxed(), body)))
+    let response = admit(&door, request, next).await?;
+    Ok(response.map_body(|_head, answer| Holding::new(answer, body)))
 }
 
 async fn admit(
+    door: &Door,
     request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let Some(door) = request.app_data::<web::Data<Door>>().cloned() else {
-        tracing::error!("the gate has no door behind it");
-        return Ok(request
-            .into_response(HttpResponse::InternalServerError())
-            .map_into_right_body());
-    };
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, actix_web::Error> {
     let authority = request
         .uri()
         .authority()
@@ -146,14 +139,14 @@ async fn admit(
         .gate
         .admits_host(request.headers(), authority.as_deref())
     {
-        let response = Refusal::new(RefusalKind::Host).respond(&door);
-        return Ok(request.into_response(response).map_into_right_body());
+        let response = Refusal::new(RefusalKind::Host).respond(door);
+        return Ok(request.into_response(response));
     }
     let for_everybody = request.path().starts_with("/.well-known/");
     let origin = request.headers().get(header::ORIGIN).cloned();
     if !for_everybody && !door.gate.admits_origins(request.headers()) {
-        let response = Refusal::new(RefusalKind::Origin).respond(&door);
-        return Ok(request.into_response(response).map_into_right_body());
+        let response = Refusal::new(RefusalKind::Origin).respond(door);
+        return Ok(request.into_response(response));
     }
     let readers = if for_everybody {
         Some(HeaderValue::from_static("*"))
@@ -164,9 +157,9 @@ async fn admit(
         && is_preflight(request.request())
     {
         let response = preflight(request.request(), readers.clone());
-        return Ok(request.into_response(response).map_into_right_body());
+        return Ok(request.into_response(response));
     }
-    let mut response = next.call(request).await?.map_into_left_body();
+    let mut response = next.call(request).await?;
     if let Some(readers) = readers {
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, readers);

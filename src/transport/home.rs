@@ -2,43 +2,33 @@
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder, Resource,
-    http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
-    web::{self, ServiceConfig},
+    http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION},
+    web,
 };
 use maud::{Markup, html};
 use std::future::ready;
 
-use super::{Door, Refusal, RefusalKind};
+use super::{Door, routes::shown};
 use crate::{
     page::{self, ASSETS, HEADERS, ICON_PATH},
     setups::setups,
 };
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(
-        shown("/")
-            .route(web::get().to(home))
-            .route(web::head().to(home)),
-    );
+pub(super) fn resources() -> Vec<Resource> {
+    // Below a prefix, with and without a slash at its end.
+    let page = shown(web::resource(["", "/"]), home);
     // Browsers ask for it whatever a page says; a page that is no HTML, as JSON, can't say anything.
-    config.service(web::redirect("/favicon.ico", ICON_PATH));
-    for asset in ASSETS {
-        let answer = move || ready(serve(asset));
-        config.service(
-            shown(asset.path)
-                .route(web::get().to(answer))
-                .route(web::head().to(answer)),
-        );
-    }
+    let favicon = web::resource("/favicon.ico").default_service(web::to(favicon));
+    let mut resources = vec![page, favicon];
+    resources
+        .extend(ASSETS.map(|asset| shown(web::resource(asset.path), move || ready(serve(asset)))));
+    resources
 }
 
-/// Something to look at: any other method is told so, and not that there is nothing here.
-fn shown(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(other))
-}
-
-async fn other(door: web::Data<Door>) -> HttpResponse {
-    Refusal::new(RefusalKind::Method("GET, HEAD")).respond(&door)
+async fn favicon(door: web::Data<Door>) -> HttpResponse {
+    HttpResponse::TemporaryRedirect()
+        .insert_header((LOCATION, format!("{}{ICON_PATH}", door.public_url.path())))
+        .finish()
 }
 
 fn serve(asset: page::Asset) -> HttpResponse {
@@ -72,6 +62,7 @@ fn body(door: &Door) -> Markup {
     let tools: Vec<_> = door.handler.tool_names().collect();
     page::wide_frame(
         "An MCP server with a door",
+        url.path(),
         html! {
             h1 { "This is an MCP server" }
             p.quiet { "Agents come in here to act for you, once you have signed in and agreed to it." }

@@ -57,8 +57,9 @@ async fn answer_open(request: &HttpRequest, door: &Door) -> Result<HttpResponse,
     let (outlet, frames) = outlet(door.stream);
     let opened = door.router.open(principal, Some(outlet)).await;
     let session = opened.map_err(RefusalKind::from)?;
-    // Relative, so that it is right behind any proxy; clients refuse another origin.
-    let endpoint = format!("/messages?sessionId={}", session.id());
+    // Without the origin, so that it is right behind any proxy; clients refuse another one.
+    let prefix = door.public_url.path();
+    let endpoint = format!("{prefix}/messages?sessionId={}", session.id());
     let preamble = Some(event(None, "endpoint", endpoint.as_bytes()));
     let stream = EventStream::of_session(preamble, frames, door.keep_alive, door.metrics.clone());
     Ok(stream.into_response())

@@ -13,20 +13,18 @@ mod home;
 mod legacy_sse;
 mod refusal;
 mod reply;
+mod routes;
 mod streamable;
 mod unread;
 mod well_known;
 
 use std::time::Duration;
 
-use actix_web::{
-    HttpRequest,
-    http::header,
-    web::{self, ServiceConfig},
-};
+use actix_web::{HttpRequest, http::header};
 
 pub use body::Config as BodyConfig;
-pub use gate::{Config as GateConfig, guard};
+pub use gate::Config as GateConfig;
+pub use routes::{elsewhere, endpoints, home, well_known};
 
 use crate::{
     auth::{Audiences, AuthError, Principal, Verifier, bearer, judge},
@@ -71,7 +69,7 @@ impl Default for Config {
 /// What the routes need of the rest of the house.
 #[derive(Debug)]
 pub struct Rooms {
-    /// The origin clients reach this server by.
+    /// Where clients reach this server.
     pub public_url: PublicUrl,
     /// Who is calling.
     pub verifier: Verifier,
@@ -188,35 +186,4 @@ impl Door {
             RefusalKind::Auth(error, endpoint.path()),
         ))
     }
-}
-
-/// Adds every public route. `door` is shared by all workers.
-pub fn routes(config: &mut ServiceConfig, door: web::Data<Door>) {
-    config
-        .app_data(door)
-        .service(
-            web::resource("/mcp")
-                .route(web::post().to(streamable::post))
-                .route(web::get().to(streamable::get))
-                .route(web::delete().to(streamable::delete))
-                .default_service(web::to(streamable::other)),
-        )
-        .service(
-            web::resource("/sse")
-                .route(web::get().to(legacy_sse::open))
-                .route(web::post().to(legacy_sse::post_on_stream))
-                .default_service(web::to(legacy_sse::other_on_stream)),
-        )
-        .service(
-            web::resource("/messages")
-                .route(web::post().to(legacy_sse::post))
-                .default_service(web::to(legacy_sse::other_on_messages)),
-        )
-        .configure(well_known::routes)
-        .configure(home::routes)
-        .default_service(web::to(not_found));
-}
-
-async fn not_found(door: web::Data<Door>) -> actix_web::HttpResponse {
-    Refusal::new(RefusalKind::NotFound).respond(&door)
 }

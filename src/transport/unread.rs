@@ -3,7 +3,7 @@
 //! Where a handler has let go of a chunked body, actix-http reads on to its end, however far that is
 //! and without a deadline: a stranger who is told 401 could hold the connection for ever. Of a body
 //! that is still held when its answer is sent, it reads no more, says `Connection: close` and closes
-//! a second later. So [`guard`](super::guard) holds every body until its answer is out.
+//! a second later. So [`gate`](super::gate) holds every body until its answer is out.
 
 use std::{
     cell::RefCell,

@@ -2,47 +2,41 @@
 //! authorization server's (RFC 8414).
 //!
 //! Every URL in them comes from the configuration, never from a request's `Host`. A path that is
-//! none of these is a 404, so that clients go on to their next guess.
+//! none of these is a 404, so that clients go on to their next guess. The mirror is there only where
+//! the origin is all ours: clients of 2025-03-26 ask the origin, whatever the path of their endpoint,
+//! and what its authorization server is, is then for somebody else to say.
 
 use std::future::ready;
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, Resource,
     http::header::{
         self, CACHE_CONTROL, CacheControl, CacheDirective, ETAG, EntityTag, Header, IfNoneMatch,
     },
-    web::{self, ServiceConfig},
+    web,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 
-use super::{Door, Refusal, RefusalKind};
+use super::{Door, Refusal, RefusalKind, routes::shown};
 
-const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 
 /// How long a document may be kept: five minutes, since a provider may move.
 const MAX_AGE_SECONDS: u32 = 300;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    for path in ["", "/mcp", "/sse"] {
-        let resource = web::resource(format!("{PROTECTED_RESOURCE}{path}"));
+pub(super) fn resources(door: &Door) -> Vec<Resource> {
+    let ours = ["", "/mcp", "/sse"].map(|path| {
         let answer = move |request, door| ready(protected_resource(path, &request, &door));
-        config.service(
-            resource
-                .route(web::get().to(answer))
-                .route(web::head().to(answer))
-                .default_service(web::to(other)),
-        );
+        shown(web::resource(door.resources.metadata_path(path)), answer)
+    });
+    let mut resources = Vec::from(ours);
+    if door.public_url.path().is_empty() {
+        let mirror = web::resource(AUTHORIZATION_SERVER);
+        resources.push(shown(mirror, authorization_server));
     }
-    let resource = web::resource(AUTHORIZATION_SERVER);
-    config.service(
-        resource
-            .route(web::get().to(authorization_server))
-            .route(web::head().to(authorization_server))
-            .default_service(web::to(other)),
-    );
+    resources
 }
 
 fn protected_resource(
@@ -64,10 +58,6 @@ async fn authorization_server(request: HttpRequest, door: web::Data<Door>) -> Ht
         Some(server) => public_json(&request, server.raw().clone()),
         None => Refusal::new(RefusalKind::NotFound).respond(&door),
     }
-}
-
-async fn other(door: web::Data<Door>) -> HttpResponse {
-    Refusal::new(RefusalKind::Method("GET, HEAD")).respond(&door)
 }
 
 fn public_json(request: &HttpRequest, body: Bytes) -> HttpResponse {

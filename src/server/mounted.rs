@@ -1,0 +1,237 @@
+//! Every room, built and wired, and reached through any number of actix-web `App`s.
+//!
+//! This is all of a server but its listeners. Our own ([`Running`](super::Running)) serve it as an
+//! `App` of somebody else's does, so there is one way in and one order of stopping.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::{
+    rt::System,
+    web::{Data, ServiceConfig},
+};
+
+use super::{Server, ServerError, verifier_metrics::VerifierMetrics};
+use crate::{
+    auth::Verifier,
+    config,
+    fetch::Fetcher,
+    handler::Handler,
+    metadata::{Issuer, ProtectedResources, ResourceConfig},
+    router::RouterHandle,
+    telemetry::{self, Check, Health, Metrics},
+    transport::{self, Door, Rooms},
+    units::PublicUrl,
+};
+
+/// A server without listeners, for an `App` of your own. Clones share everything; make one for each
+/// worker.
+///
+/// ```no_run
+/// # use actix_web::{App, web};
+/// # fn app(usher: mcp_usher::server::Mounted) {
+/// // server.public_url is https://example.com/ai
+/// App::new()
+///     .configure(|root| usher.well_known(root))
+///     .service(web::scope("/ai").configure(|ai| usher.endpoints(ai)))
+/// # ;
+/// # }
+/// ```
+///
+/// Its sessions end in order by [`Mounted::stop`], and at once when the last clone, and the last `App`
+/// that was made with one, is dropped.
+#[derive(Debug, Clone)]
+pub struct Mounted(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    door: Data<Door>,
+    issuer: Issuer,
+    drain_after: Duration,
+}
+
+impl Mounted {
+    /// Builds every room of `server`, to be reached at `url`.
+    pub(super) fn build(server: Server, url: PublicUrl) -> Result<Self, ServerError> {
+        let Server {
+            config,
+            catalog,
+            info,
+            clock,
+        } = server;
+        if !System::is_registered() {
+            return Err(ServerError::NoSystem);
+        }
+        let metrics = Metrics::new();
+        let fetcher = Fetcher::new(config.fetch.clone()).map_err(ServerError::Fetcher)?;
+
+        let auth = config.issuer.to_auth().map_err(ServerError::Issuer)?;
+        let issuer = auth.issuer.issuer.clone();
+        let resources = resources(&config.resource, &url, &issuer);
+        let handler = Handler::new(
+            config.handler,
+            info,
+            catalog,
+            metrics.clone(),
+            clock.clone(),
+        )
+        .map_err(ServerError::Handler)?;
+        let verifier = Verifier::start(auth, fetcher, clock.clone());
+        metrics.register_collector(Box::new(VerifierMetrics(verifier.clone())));
+        let configured = config.resource.audiences.iter().cloned();
+        // One set for every endpoint: a client of /sse posts to /messages with the token for /sse.
+        let audiences = verifier.audiences(resources.audiences().into_iter().chain(configured));
+        let mut router_config = config.router;
+        router_config.session.token_leeway = config.issuer.leeway;
+        let router = RouterHandle::start(router_config, handler.clone(), metrics.clone(), clock);
+
+        let watched = verifier.clone();
+        let checks = vec![Check::new(
+            "the authorization server's metadata and keys",
+            move || watched.is_ready(),
+        )];
+        let rooms = Rooms {
+            public_url: url,
+            verifier,
+            required_scopes: config.resource.required_scopes.clone(),
+            advertised_scopes: config.resource.scopes.clone(),
+            resources,
+            audiences,
+            router,
+            handler,
+            health: Health::new(checks, metrics.clone()),
+            metrics,
+        };
+        Ok(Self(Arc::new(Inner {
+            door: Data::new(Door::new(&config.transport, rooms)),
+            issuer,
+            drain_after: config.server.drain_after.get(),
+        })))
+    }
+
+    // === Routes ===
+
+    /// Adds `/mcp`, `/sse` and `/messages`: inside the scope that is the public URL's path, or at the
+    /// root where it has none.
+    pub fn endpoints(&self, config: &mut ServiceConfig) {
+        transport::endpoints(config, &self.0.door);
+    }
+
+    /// Adds the documents that clients look for at the origin's root, whatever the public URL's path
+    /// is (RFC 9728 §3.1): never inside a scope.
+    ///
+    /// Without a path, that is also the mirror of the authorization server's metadata which clients of
+    /// 2025-03-26 need.
+    pub fn well_known(&self, config: &mut ServiceConfig) {
+        transport::well_known(config, &self.0.door);
+    }
+
+    /// Adds a page for people, where the endpoints are, and its assets below it.
+    pub fn home(&self, config: &mut ServiceConfig) {
+        transport::home(config, &self.0.door);
+    }
+
+    /// Adds `/livez`, `/readyz` and `/metrics`. They are not for everybody: a scope behind a check of
+    /// yours, or a listener of their own.
+    pub fn probes(&self, config: &mut ServiceConfig) {
+        telemetry::routes(config, self.0.door.health.clone());
+    }
+
+    // === Questions ===
+
+    /// Where clients reach it.
+    #[must_use]
+    pub fn url(&self) -> &PublicUrl {
+        &self.0.door.public_url
+    }
+
+    /// Who signs users in.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.0.issuer.as_str()
+    }
+
+    /// Sessions that are open now.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.0.door.router.sessions()
+    }
+
+    /// Callers with at least one open session.
+    #[must_use]
+    pub fn session_owners(&self) -> usize {
+        self.0.door.router.owners()
+    }
+
+    /// Who is calling: to look into its cache, or to wait until it is ready.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        &self.0.door.verifier
+    }
+
+    /// Whether it is worth sending requests to.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.0.door.health
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        self.0.door.metrics()
+    }
+
+    // === Stopping ===
+
+    /// Stops in order: not ready, no new sessions, calls in flight finish, streams end; all within
+    /// `server.drain_after`. Then it is the listener's turn: a stream that is still open holds back
+    /// every graceful stop, so this comes first.
+    ///
+    /// Requests that come after it are refused, but for those of 2026-07-28, which belong to no session
+    /// and end with their connection.
+    pub async fn stop(&self) {
+        self.stop_and(async || ()).await;
+    }
+
+    /// The same, with something more to do in the time that is left; begun only then, since a
+    /// listener begins to close when it is asked to, and not when its answer is awaited.
+    pub(super) async fn stop_and(&self, more: impl AsyncFnOnce()) {
+        let door = &self.0.door;
+        door.health.drain();
+        let orderly = async {
+            door.router.drain().await;
+            more().await;
+        };
+        if tokio::time::timeout(self.0.drain_after, orderly)
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                sessions = door.router.sessions(),
+                "calls were still running at the end of the drain"
+            );
+        }
+    }
+
+    /// How long a listener may take for its own end.
+    pub(super) fn drain_after(&self) -> Duration {
+        self.0.drain_after
+    }
+
+    /// The state of all routes, for an `App` that is all ours.
+    pub(super) fn door(&self) -> &Data<Door> {
+        &self.0.door
+    }
+}
+
+/// Our own documents, one for each form of the well-known path.
+fn resources(
+    config: &config::ResourceConfig,
+    public_url: &PublicUrl,
+    issuer: &Issuer,
+) -> ProtectedResources {
+    let mut ours = ResourceConfig::new(public_url.clone(), issuer.as_str());
+    ours.resource.clone_from(&config.url);
+    ours.name.clone_from(&config.name);
+    ours.scopes.clone_from(&config.scopes);
+    ProtectedResources::new(ours)
+}

@@ -1,0 +1,119 @@
+//! A server behind listeners of its own: bound, then running, then stopped.
+
+use std::{net::SocketAddr, ops::Deref};
+
+use actix_web::dev::ServerHandle;
+
+use super::{
+    Mounted, Server, ServerError,
+    listener::{self, Bound},
+};
+use crate::{shutdown::Signals, units::PublicUrl};
+
+/// A server that is bound to its addresses, and takes no connection yet.
+#[derive(Debug)]
+pub struct BoundServer {
+    server: Server,
+    public: Bound,
+    admin: Bound,
+    public_url: PublicUrl,
+}
+
+/// A running server, which answers for its rooms as [`Mounted`] does. Dropping it does not stop it;
+/// [`Running::stop`] does.
+#[derive(Debug)]
+pub struct Running {
+    mounted: Mounted,
+    admin: SocketAddr,
+    public_handle: ServerHandle,
+    admin_handle: ServerHandle,
+}
+
+impl BoundServer {
+    pub(super) fn bind(server: Server) -> Result<Self, ServerError> {
+        let config = &server.config.server;
+        let bind = |address| Bound::to(address).map_err(|error| ServerError::Bind(address, error));
+        let public = bind(config.listen)?;
+        let admin = bind(config.admin_listen)?;
+        let public_url = match &config.public_url {
+            Some(url) => url.clone(),
+            None if public.address.ip().is_unspecified() => return Err(ServerError::NoPublicUrl),
+            None => PublicUrl::of_address(public.address),
+        };
+        Ok(Self {
+            server,
+            public,
+            admin,
+            public_url,
+        })
+    }
+
+    /// Where clients will reach it.
+    #[must_use]
+    pub fn url(&self) -> &PublicUrl {
+        &self.public_url
+    }
+
+    /// Starts every room. Needs an actix system.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub fn start(self) -> Result<Running, ServerError> {
+        let Self {
+            server,
+            public,
+            admin,
+            public_url,
+        } = self;
+        let workers = server.config.server.workers;
+        let mounted = Mounted::build(server, public_url)?;
+        let admin_address = admin.address;
+        let (public_server, public_handle) =
+            listener::public(public, mounted.clone(), workers).map_err(ServerError::Listen)?;
+        let (admin_server, admin_handle) =
+            listener::admin(admin, mounted.clone()).map_err(ServerError::Listen)?;
+        actix_web::rt::spawn(public_server);
+        actix_web::rt::spawn(admin_server);
+
+        tracing::info!(url = %mounted.url(), admin = %admin_address, issuer = mounted.issuer(), "usher is listening");
+        Ok(Running {
+            mounted,
+            admin: admin_address,
+            public_handle,
+            admin_handle,
+        })
+    }
+}
+
+impl Running {
+    /// The address of the admin listener.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Runs until the operator sends a signal, then stops; a second signal does not wait.
+    pub async fn until_signalled(self, mut signals: Signals) {
+        let signal = signals.next().await;
+        tracing::info!(signal, "stopping");
+        tokio::select! {
+            () = self.stop() => tracing::info!("stopped"),
+            signal = signals.next() => tracing::warn!(signal, "stopping at once"),
+        }
+    }
+
+    /// Stops in order: as [`Mounted::stop`], then the listeners, all within `server.drain_after`.
+    pub async fn stop(self) {
+        let close = || self.public_handle.stop(true);
+        self.mounted.stop_and(close).await;
+        self.admin_handle.stop(false).await;
+    }
+}
+
+impl Deref for Running {
+    type Target = Mounted;
+
+    fn deref(&self) -> &Mounted {
+        &self.mounted
+    }
+}
