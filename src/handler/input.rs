@@ -5,12 +5,14 @@
 //! [`replay`](super::replay)), so pass errors on with `?` and ask under keys that stay the same. What
 //! is asked together, with `tokio::join!`, costs one round trip.
 
+use aws_lc_rs::rand;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{CallContext, ToolError, client::Question, schema::form_of};
-use crate::protocol::{Method, ProtocolVersion};
+use crate::protocol::{Method, ProtocolVersion, RpcError};
 
 /// What the user did with a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,7 +158,7 @@ impl CallContext {
     ) -> Result<Elicited<Value>, ToolError> {
         let mut params = json!({ "mode": "url", "message": message, "url": url });
         if !self.protocol_version().is_modern() {
-            params["elicitationId"] = json!(key);
+            params["elicitationId"] = json!(elicitation_id()?);
         }
         self.ask(key, ClientCapability::ElicitUrl, Some(params), elicited)
             .await
@@ -196,6 +198,14 @@ impl CallContext {
         };
         self.client().ask(question, read, self.cancellation()).await
     }
+}
+
+/// Names one request to open a page: to be unique on this server (2025-11-25, elicitation), so not a key
+/// of the tool's, and not to be guessed by another client.
+fn elicitation_id() -> Result<String, RpcError> {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).map_err(|_unspecified| RpcError::internal())?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 fn elicited<T: DeserializeOwned>(answer: Value) -> Result<Elicited<T>, String> {

@@ -304,3 +304,27 @@ async fn in_a_session_an_answer_that_does_not_fit_fails_the_call() {
     let text = result["content"][0]["text"].as_str().unwrap();
     assert!(text.contains("does not fit"), "{text}");
 }
+
+#[tokio::test]
+async fn each_page_that_a_client_is_asked_to_open_has_an_id_of_its_own() {
+    let (context, mut frames, _questions) = live_call();
+    let context = context.with(None, |client| {
+        let declared = json!({ "elicitation": { "url": {} } });
+        client.capabilities = serde_json::from_value(declared).unwrap();
+    });
+    let ask = || context.elicit_url("bill", "Please pay", "https://pay.example/");
+    let asked = async {
+        [
+            next_question(&mut frames).await,
+            next_question(&mut frames).await,
+        ]
+    };
+
+    let asked = tokio::select! {
+        asked = asked => asked,
+        answered = async { tokio::join!(ask(), ask()) } => panic!("{answered:?}"),
+    };
+
+    let ids = asked.map(|question| question["params"]["elicitationId"].clone());
+    assert!(ids[0].is_string() && ids[0] != ids[1], "{ids:?}");
+}
