@@ -1,4 +1,4 @@
-//! Tools that ask the user to fill in a form.
+//! Tools that ask the user to fill in a form, and one that asks to open a page.
 
 use mcp_usher::handler::{CallContext, Elicited, NoArguments, Tool};
 use schemars::JsonSchema;
@@ -35,6 +35,15 @@ pub(crate) fn tools() -> Vec<Tool> {
             "Asks the user for a name, on the call's own stream.",
             |call: CallContext, _: NoArguments| async move {
                 let answer = call.elicit::<Account>("account", "Who are you?").await?;
+                Ok(format!("User response: {}", shown(&answer)))
+            },
+        ),
+        Tool::new(
+            "test_elicitation_url",
+            "Asks the user to open a page.",
+            |call: CallContext, _: NoArguments| async move {
+                let page = "https://pay.example/bill/7";
+                let answer = call.elicit_url("bill", "Please pay the bill", page).await?;
                 Ok(format!("User response: {}", shown(&answer)))
             },
         ),

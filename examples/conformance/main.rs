@@ -1,8 +1,10 @@
 //! The server that the official MCP conformance suite is run against: every feature of the library,
-//! with the names and texts that the suite asks for. One file per feature.
+//! with the names and texts that the suite asks for, and a few more for real clients. One file per
+//! feature.
 //!
 //! `cargo run --example conformance` starts it with a provider of its own, both on free ports, and
-//! prints one line of JSON: where it is, and who can sign in. `tests/conformance/run` does that.
+//! prints one line of JSON: where it is, and who can sign in. `tests/conformance/run` and
+//! `tests/outside/run` do that.
 
 mod arguments;
 mod changes;
@@ -13,6 +15,7 @@ mod resources;
 mod rounds;
 mod sampling;
 mod telling;
+mod waiting;
 
 use std::{
     error::Error,
@@ -42,6 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         elicitation::tools(),
         sampling::tools(),
         rounds::tools(),
+        waiting::tools(),
         changes::tools(&server.changes()),
     ];
     server = tools.into_iter().flatten().fold(server, Server::tool);

@@ -8,10 +8,12 @@ use serde_json::json;
 
 use crate::content::RED_PIXEL;
 
+/// The one to subscribe to.
+pub(crate) const WATCHED: &str = "test://watched-resource";
+
 pub(crate) fn all() -> Vec<Resource> {
     let text = "test://static-text";
     let picture = "test://static-binary";
-    let watched = "test://watched-resource";
     vec![
         Resource::new(text, "Static text", move |_| async move {
             let content = "This is the content of the static text resource.";
@@ -24,8 +26,8 @@ pub(crate) fn all() -> Vec<Resource> {
         })
         .description("A red pixel")
         .mime_type("image/png"),
-        Resource::new(watched, "Watched resource", move |_| async move {
-            Ok(ResourceContents::text(watched, "Watched resource content"))
+        Resource::new(WATCHED, "Watched resource", |_| async {
+            Ok(ResourceContents::text(WATCHED, "Watched resource content"))
         })
         .description("A text to subscribe to")
         .mime_type("text/plain"),

@@ -3,9 +3,9 @@
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { inspect, parseArgs } from 'node:util';
-import { conformanceServer, knock, usherDev } from '../outside/cases/usher.mjs';
+import { conformanceServer, knock, tokenFor, usherDev } from '../outside/cases/usher.mjs';
 import { NODE, endAll } from '../outside/kit.mjs';
-import { discover, obtainTokens, register } from '../outside/plain_agent.mjs';
+import { discover, register } from '../outside/plain_agent.mjs';
 import { signIn } from '../outside/sign_in.mjs';
 import { tokenProxy } from './proxy.mjs';
 import { CLIENT_EXTENSIONS, EXTENSIONS, PROVIDER, SERVER, USHER_AGENT } from './scenarios.mjs';
@@ -82,15 +82,6 @@ async function freePort() {
   return port;
 }
 
-/** A registered client's token for `usher`'s Streamable HTTP endpoint. */
-async function tokenFor({ ready }) {
-  const metadata = await discover(ready.issuer);
-  const redirectUri = `http://${CALLBACK_HOST}:1/callback`;
-  const clientId = await register(metadata, { name: 'Conformance suite', redirectUri });
-  const granted = await obtainTokens({ issuer: ready.issuer, clientId, redirectUri, person: ready.demo, scope: 'openid profile email', resource: ready.mcp });
-  return granted.access_token;
-}
-
 /** Opens the callback. The suite prints its link before it listens there, and a person is never so quick. */
 async function comeBack(callback) {
   for (let tries = 100; ; tries -= 1) {
@@ -141,7 +132,7 @@ async function ended(child) {
 await judgeLists();
 
 const server = values.list ? undefined : await conformanceServer();
-const proxy = values.list ? undefined : await (async (token) => tokenProxy(server.ready.mcp, () => token))(await tokenFor(server));
+const proxy = values.list ? undefined : await (async (token) => tokenProxy(server.ready.mcp, () => token))(await tokenFor(server, 'Conformance suite', server.ready.mcp));
 
 for (const [version, lists] of Object.entries(SERVER)) {
   await group(`server, ${version}`, lists, () => runSuite('server', '--url', proxy.url, '--suite', 'all', '--spec-version', version));

@@ -150,20 +150,27 @@ export async function callbackListener() {
 }
 
 const suites = [];
+const reports = [];
 
 /**
  * A group of tests that share servers.
  * @param {string} name
  * @param {() => Promise<object>} start  gives what the tests need; whatever has a `stop` among its values is ended afterwards
- * @param {Record<string, (shared: object) => Promise<void>>} tests
+ * @param {Record<string, ((shared: object) => Promise<void>) | string>} tests  a test's body, or why there can be none
  */
 export function suite(name, start, tests) {
   suites.push({ name, start, tests: Object.entries(tests) });
 }
 
+/** Adds what is said when all tests have run; `outcome(full name)` is `ok`, `FAIL`, a reason, or nothing for a test that was left out. */
+export function report(write) {
+  reports.push(write);
+}
+
 /** Runs the tests whose name contains one of `patterns` (all without any); true if none failed. */
 export async function runSuites(patterns, { list = false } = {}) {
   let [passed, failed] = [0, 0];
+  const outcomes = new Map();
   const wanted = (name) => patterns.length === 0 || patterns.some((pattern) => name.includes(pattern));
   for (const { name, start, tests } of suites) {
     const chosen = tests.map(([test, body]) => [`${name}: ${test}`, body]).filter(([full]) => wanted(full));
@@ -178,15 +185,22 @@ export async function runSuites(patterns, { list = false } = {}) {
     }
     const servers = Object.values(shared ?? {}).filter((value) => typeof value?.stop === 'function');
     for (const [full, body] of chosen) {
+      if (typeof body === 'string') {
+        outcomes.set(full, body);
+        console.log(`not ${full}: ${body}`);
+        continue;
+      }
       const begun = performance.now();
       const took = () => `(${((performance.now() - begun) / 1000).toFixed(1)} s)`;
       try {
         if (startError) throw startError;
         await within(90_000, full, body(shared));
         passed += 1;
+        outcomes.set(full, 'ok');
         console.log(`ok ${full} ${took()}`);
       } catch (error) {
         failed += 1;
+        outcomes.set(full, 'FAIL');
         console.log(`FAIL ${full} ${took()}`);
         explain(error, servers);
       }
@@ -194,6 +208,7 @@ export async function runSuites(patterns, { list = false } = {}) {
     for (const server of [...servers].reverse()) await server.stop();
     await endAll(); // a start that failed half-way leaves its first servers behind
   }
+  if (!list) reports.forEach((write) => write((full) => outcomes.get(full)));
   if (!list) console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 && (list || passed > 0);
 }

@@ -3,6 +3,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { HERE, NODE, ROOT, launch, start } from '../kit.mjs';
+import { discover, obtainTokens, register, someRedirectUri } from '../plain_agent.mjs';
 
 const anyPort = ['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--json'];
 
@@ -41,6 +42,14 @@ export async function addResource(logto, indicator) {
 /** Registers all three URLs that an agent may name as its resource. */
 export async function addUsher(logto, usher) {
   for (const indicator of [usher.ready.url, usher.ready.mcp, usher.ready.sse]) await addResource(logto, indicator);
+}
+
+/** A token for `resource`, for a client that registered itself and whose user signed in. */
+export async function tokenFor({ ready }, name, resource) {
+  const redirectUri = someRedirectUri();
+  const clientId = await register(await discover(ready.issuer), { name, redirectUri });
+  const granted = await obtainTokens({ issuer: ready.issuer, clientId, redirectUri, person: ready.demo, scope: 'openid profile email', resource });
+  return granted.access_token;
 }
 
 /** A bare authenticated POST: status, challenge and body, to see a refusal as it is. */

@@ -94,14 +94,16 @@ export class Memory {
   }
 }
 
-/** A `fetch` that writes down method, path and status of each exchange. */
-export function recordingFetch(exchanges) {
+/** A `fetch` that writes down method, path and status of each exchange, and request headers of these names. */
+export function recordingFetch(exchanges, names = []) {
   return async (input, init) => {
     const method = init?.method ?? 'GET';
     const { origin, pathname } = new URL(input instanceof Request ? input.url : input);
     const rpc = typeof init?.body === 'string' && init.body.startsWith('{') ? ` ${JSON.parse(init.body).method ?? 'response'}` : '';
     const response = await fetch(input, init);
-    exchanges.push({ method, origin, path: pathname, rpc: rpc.trim(), status: response.status });
+    const sent = new Headers(init?.headers);
+    const headers = Object.fromEntries(names.filter((name) => sent.has(name)).map((name) => [name, sent.get(name)]));
+    exchanges.push({ method, origin, path: pathname, rpc: rpc.trim(), status: response.status, headers });
     console.error(`${method} ${origin}${pathname}${rpc} -> ${response.status}`);
     return response;
   };

@@ -61,8 +61,8 @@ class Person:
         return query
 
 
-def recorder(exchanges):
-    """Event hooks for the HTTP client: write down method, path, JSON-RPC method and status."""
+def recorder(exchanges, names=()):
+    """Event hooks for the HTTP client: write down method, path, JSON-RPC method and status, and headers of these names."""
 
     async def arrived(response):
         request = response.request
@@ -73,7 +73,8 @@ def recorder(exchanges):
             except Exception:  # a streamed body, or none: the path says enough
                 pass
         origin = f"{request.url.scheme}://{request.url.host}:{request.url.port}"
-        exchanges.append({"method": request.method, "origin": origin, "path": request.url.path, "rpc": rpc, "status": response.status_code})
+        headers = {name: request.headers[name] for name in names if name in request.headers}
+        exchanges.append({"method": request.method, "origin": origin, "path": request.url.path, "rpc": rpc, "status": response.status_code, "headers": headers})
         print(request.method, origin + request.url.path, rpc, "->", response.status_code, file=sys.stderr)
 
     return {"response": [arrived]}

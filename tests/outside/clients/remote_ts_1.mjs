@@ -1,0 +1,24 @@
+// @modelcontextprotocol/sdk (the first line of the TypeScript SDK), unmodified, remote-controlled.
+
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { CAPABILITIES, obey, toldFetch } from './remote.mjs';
+
+const SCHEMAS = { 'elicitation/create': ElicitRequestSchema, 'roots/list': ListRootsRequestSchema, 'sampling/createMessage': CreateMessageRequestSchema };
+
+await obey({
+  build(job) {
+    const Transport = job.transport === 'sse' ? SSEClientTransport : StreamableHTTPClientTransport;
+    const requestInit = { headers: { authorization: `Bearer ${job.bearer}` } };
+    return {
+      transport: new Transport(new URL(job.url), { requestInit, fetch: toldFetch() }),
+      client: new Client({ name: 'outside-judge', version: '1.0.0' }, { capabilities: CAPABILITIES }),
+    };
+  },
+  answer: (client, method, handler) => client.setRequestHandler(SCHEMAS[method], handler),
+  callTool: (client, params, options) => client.callTool(params, undefined, options),
+  version: (client, transport) => transport.protocolVersion ?? transport._protocolVersion,
+  end: (transport) => transport.terminateSession?.(),
+});
