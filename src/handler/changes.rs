@@ -4,7 +4,10 @@
 //! `subscriptions/listen` stream (2026-07-28) listens by itself. Nobody waits for a listener: one
 //! that falls behind by more than [`WAITING_MAX`] changes is told of every list at once instead.
 
-use tokio::sync::broadcast;
+use tokio::sync::broadcast::{
+    self,
+    error::{RecvError, TryRecvError},
+};
 
 /// Changes that may wait for a listener.
 pub const WAITING_MAX: usize = 256;
@@ -51,16 +54,37 @@ impl Changes {
 }
 
 impl ChangeListener {
-    /// The next changes; `None` when none can come any more.
+    /// The next changes, each once however often it was announced meanwhile; `None` when none can come
+    /// any more.
     pub async fn next(&mut self) -> Option<Vec<Change>> {
+        let mut told = Vec::new();
         match self.0.recv().await {
-            Ok(change) => Some(vec![change]),
-            // What was missed is not known any more, so everything may have changed.
-            Err(broadcast::error::RecvError::Lagged(_)) => {
-                Some(vec![Change::Tools, Change::Prompts, Change::Resources])
-            }
-            Err(broadcast::error::RecvError::Closed) => None,
+            Ok(change) => told.push(change),
+            Err(RecvError::Lagged(_)) => tell_all(&mut told),
+            Err(RecvError::Closed) => return None,
         }
+        // No more than can wait: announcing must not keep a listener here for good.
+        for _ in 0..WAITING_MAX {
+            match self.0.try_recv() {
+                Ok(change) => tell(&mut told, change),
+                Err(TryRecvError::Lagged(_)) => tell_all(&mut told),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        Some(told)
+    }
+}
+
+fn tell(told: &mut Vec<Change>, change: Change) {
+    if !told.contains(&change) {
+        told.push(change);
+    }
+}
+
+/// What was missed is not known any more, so every list may have changed.
+fn tell_all(told: &mut Vec<Change>) {
+    for change in [Change::Tools, Change::Prompts, Change::Resources] {
+        tell(told, change);
     }
 }
 
@@ -89,6 +113,22 @@ mod tests {
         }
 
         let told = slow.next().await.unwrap();
-        assert_eq!(told, [Change::Tools, Change::Prompts, Change::Resources]);
+        assert_eq!(
+            told[..3],
+            [Change::Tools, Change::Prompts, Change::Resources]
+        );
+    }
+
+    #[tokio::test]
+    async fn what_was_announced_again_meanwhile_is_told_once() {
+        let changes = Changes::default();
+        let mut listener = changes.listen();
+
+        for change in [Change::Tools, Change::Prompts, Change::Tools, Change::Tools] {
+            changes.announce(change);
+        }
+
+        let told = listener.next().await.unwrap();
+        assert_eq!(told, [Change::Tools, Change::Prompts]);
     }
 }

@@ -1,6 +1,6 @@
 //! Somebody else's handler, behind our door: methods that one function answers.
 //!
-//! A [`Catalog`](super::Catalog) may hold one beside its own entries. Whoever writes an adapter makes
+//! [`Entries`] may hold one beside our own. Whoever writes an adapter makes
 //! it, as the room `rmcp` does; calls reach it as they reach our own tools, with the same scopes,
 //! deadline and containment.
 
@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
-use super::{CallContext, Handler, ToolError, client::Way};
+use super::{CallContext, Entries, Handler, ToolError, client::Way};
 use crate::{
     protocol::{CacheHint, Described, Method, ProtocolVersion, RpcError, codes},
     scope::Scopes,
@@ -99,6 +99,7 @@ impl Handler {
     /// What a delegate answers to one request; a listing begins with our own entries.
     pub(super) async fn delegated(
         &self,
+        now: &Entries,
         delegate: &Delegate,
         context: &CallContext,
         method: &Method,
@@ -119,7 +120,7 @@ impl Handler {
         // Under the method's name: a tool's comes from the client, and would let it make metrics.
         let mut result = self.guarded(method.label(), version, answer).await?;
         if is_first_page {
-            self.0.catalog.list_first(method, version, &mut result)?;
+            now.list_first(method, version, &mut result)?;
         }
         Ok((result, CacheHint::None))
     }

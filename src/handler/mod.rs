@@ -2,9 +2,10 @@
 //!
 //! `session` runs calls here, for legacy sessions and modern requests alike; `transport` asks
 //! [`Handler::needed_scopes`] before, so that a call that lacks one is refused over HTTP. What a
-//! server offers is in its [`Catalog`]; what a tool, resource or prompt may do meanwhile is its
-//! [`CallContext`]. A panic or silence ends as a proper error of that one call.
+//! server offers is in its [`Catalog`], and may change; what a tool, resource or prompt may do meanwhile
+//! is its [`CallContext`]. A panic or silence ends as a proper error of that one call.
 
+mod builders;
 mod builtin;
 mod catalog;
 mod changes;
@@ -12,10 +13,11 @@ mod client;
 mod completion;
 mod context;
 mod delegate;
-mod entry;
+mod entries;
 mod error;
 mod guard;
 mod input;
+mod listing;
 mod param_headers;
 mod params;
 mod prompts;
@@ -38,6 +40,7 @@ pub use changes::{Change, ChangeListener, Changes, WAITING_MAX};
 pub use client::{Client, LogThreshold};
 pub use context::CallContext;
 pub use delegate::Delegate;
+pub use entries::{Entries, Lists};
 pub use error::{HandlerError, InputRequired, ToolError};
 pub use input::{ClientCapability, Elicited, Root};
 pub use param_headers::ParamHeader;
@@ -59,10 +62,12 @@ use crate::{
     time::Clock,
     units::HumanDuration,
 };
-use catalog::Found;
 use client::Way;
-use completion::{CompleteParams, Reference, complete};
-use params::{GetPromptParams, ReadResourceParams, covered, fitting, kept, resource_not_found};
+use entries::Found;
+use params::{
+    GetPromptParams, ReadResourceParams, completed, fitting, kept, require_scopes,
+    resource_not_found,
+};
 use replay::{Binding, Sealer, asks_for_input};
 
 /// Limits on calls.
@@ -99,7 +104,7 @@ struct Inner {
     metrics: Metrics,
 }
 
-/// How long a client may keep what only changes with a new release: five minutes.
+/// How long a client may keep a list before it asks again, if nobody tells it of a change: five minutes.
 const LIST_TTL: Duration = Duration::from_secs(300);
 
 impl Handler {
@@ -110,11 +115,12 @@ impl Handler {
     pub fn new(
         config: Config,
         info: ServerInfo,
-        catalog: Catalog,
+        catalog: impl Into<Catalog>,
         metrics: Metrics,
         clock: Clock,
     ) -> Result<Self, HandlerError> {
-        catalog.compile()?;
+        let catalog = catalog.into();
+        catalog.now().compile()?;
         let sealer = Sealer::new(clock, config.input_deadline)?;
         Ok(Self(Arc::new(Inner {
             config,
@@ -131,26 +137,32 @@ impl Handler {
     pub fn initialize_result(&self, version: ProtocolVersion) -> Value {
         self.0
             .info
-            .initialize_result(version, &self.0.catalog.capabilities(version))
+            .initialize_result(version, &self.now().capabilities(version))
     }
 
     /// Where changes of lists and resources are said.
     #[must_use]
     pub fn changes(&self) -> &Changes {
-        &self.0.catalog.changes
+        self.0.catalog.changes()
     }
 
-    /// Names of all tools, in order.
-    pub fn tool_names(&self) -> impl Iterator<Item = &str> {
-        self.0.catalog.tools.keys().map(String::as_str)
+    /// What is offered, to be changed.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.0.catalog
+    }
+
+    /// What is offered now. Whoever looks more than once for one purpose keeps it meanwhile.
+    #[must_use]
+    pub fn now(&self) -> Arc<Entries> {
+        self.0.catalog.now()
     }
 
     /// The scopes a caller needs for this very request: all of them, so that one challenge is enough.
     /// `name` is the tool's or prompt's name, or the resource's URI.
     #[must_use]
     pub fn needed_scopes(&self, method: &Method, name: Option<&str>) -> Scopes {
-        self.0
-            .catalog
+        self.now()
             .needed_scopes(method, name)
             .cloned()
             .unwrap_or_default()
@@ -158,31 +170,16 @@ impl Handler {
 
     /// Arguments of a tool that a client of 2026-07-28 repeats in headers.
     #[must_use]
-    pub fn param_headers(&self, tool: &str) -> &[ParamHeader] {
-        let tool = self.0.catalog.tools.get(tool);
-        tool.and_then(|tool| tool.param_headers().ok())
-            .unwrap_or_default()
+    pub fn param_headers(&self, tool: &str) -> Vec<ParamHeader> {
+        let now = self.now();
+        let declared = now.tool(tool).ok().and_then(|one| one.param_headers().ok());
+        declared.map(<[_]>::to_vec).unwrap_or_default()
     }
 
     /// Whether a method exists in a protocol version, for this catalog.
     #[must_use]
     pub fn serves(&self, method: &Method, version: ProtocolVersion) -> bool {
-        let catalog = &self.0.catalog;
-        let ours = match method {
-            Method::ToolsList | Method::ToolsCall => true,
-            Method::ServerDiscover | Method::SubscriptionsListen => version.is_modern(),
-            Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
-                catalog.has_resources() && !version.is_modern()
-            }
-            Method::LoggingSetLevel => !version.is_modern(),
-            Method::ResourcesList | Method::ResourcesTemplatesList | Method::ResourcesRead => {
-                catalog.has_resources()
-            }
-            Method::PromptsList | Method::PromptsGet => !catalog.prompts.is_empty(),
-            Method::CompletionComplete => catalog.completes(),
-            _ => false,
-        };
-        ours || catalog.delegates(method)
+        self.now().serve(method, version)
     }
 
     /// Answers one request, fitted to the context's protocol version.
@@ -196,28 +193,32 @@ impl Handler {
         params: Option<&Raw>,
     ) -> Result<Value, RpcError> {
         let version = context.protocol_version();
-        if !self.serves(method, version) {
+        // One and the same from here on: what a caller was let in for is what runs.
+        let now = self.now();
+        if !now.serve(method, version) {
             return Err(RpcError::method_not_found(method));
         }
         let (result, hint) = match method {
-            Method::ServerDiscover => (self.discover(version), kept()),
-            Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => {
-                self.call(context, method, read_params(params)?).await?
+            Method::ServerDiscover => {
+                let capabilities = now.capabilities(version);
+                (self.0.info.discover_result(&capabilities), kept())
             }
-            _ if self.0.catalog.delegates(method) => {
+            Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => {
+                let params = read_params(params)?;
+                self.call(&now, context, method, params).await?
+            }
+            _ if now.delegates(method) => {
                 let params = params.map_or_else(|| Ok(json!({})), Raw::read)?;
-                self.call(context, method, params).await?
+                self.call(&now, context, method, params).await?
             }
             Method::CompletionComplete => (
-                self.complete(&context, read_params(params)?)?,
+                completed(&now, &context, read_params(params)?)?,
                 CacheHint::None,
             ),
             Method::ToolsList
             | Method::PromptsList
             | Method::ResourcesList
-            | Method::ResourcesTemplatesList => {
-                (self.0.catalog.list(method, params, version)?, kept())
-            }
+            | Method::ResourcesTemplatesList => (now.list(method, params, version)?, kept()),
             // What belongs to a session or a stream is answered there.
             _ => return Err(RpcError::method_not_found(method)),
         };
@@ -231,35 +232,15 @@ impl Handler {
         Ok(result)
     }
 
-    fn discover(&self, version: ProtocolVersion) -> Value {
-        self.0
-            .info
-            .discover_result(&self.0.catalog.capabilities(version))
-    }
-
-    /// Suggestions tell of what they are for, so they need what it needs.
-    fn complete(&self, context: &CallContext, params: Value) -> Result<Value, RpcError> {
-        let params: CompleteParams = fitting(params)?;
-        let needed = match &params.reference {
-            Reference::Prompt { name } => self.needed_scopes(&Method::PromptsGet, Some(name)),
-            Reference::Resource { uri } => self.0.catalog.scopes_of_template(uri),
-        };
-        covered(context, &needed)?;
-        let completer = match &params.reference {
-            Reference::Prompt { name } => self.0.catalog.completer_of_prompt(name)?,
-            Reference::Resource { uri } => self.0.catalog.completer_of_template(uri)?,
-        };
-        Ok(complete(completer, &params.argument))
-    }
-
     /// The methods behind which somebody else's code runs, and may ask for input.
     async fn call(
         &self,
+        now: &Entries,
         context: CallContext,
         method: &Method,
         params: Value,
     ) -> Result<(Value, CacheHint), RpcError> {
-        self.require_scopes(&context, method, &params)?;
+        require_scopes(now, &context, method, &params)?;
         let binding = Binding::of(&context.principal().owner(), method, &params);
         let is_modern = context.protocol_version().is_modern();
         let replay = is_modern
@@ -271,13 +252,15 @@ impl Handler {
                 client.way = Way::Replay(replay);
             }
         });
-        let answered = match (self.0.catalog.delegate_of(method, &params), method) {
-            (Some(delegate), _) => self.delegated(delegate, &context, method, params).await,
-            (None, Method::ToolsCall) => self.call_tool(&context, params).await,
-            (None, Method::PromptsGet) => self.get_prompt(&context, params).await,
-            (None, Method::ResourcesRead) => self.read_resource(&context, params).await,
-            (None, _) => self
-                .complete(&context, params)
+        let answered = match (now.delegate_of(method, &params), method) {
+            (Some(delegate), _) => {
+                let delegated = self.delegated(now, delegate, &context, method, params);
+                delegated.await
+            }
+            (None, Method::ToolsCall) => self.call_tool(now, &context, params).await,
+            (None, Method::PromptsGet) => self.get_prompt(now, &context, params).await,
+            (None, Method::ResourcesRead) => self.read_resource(now, &context, params).await,
+            (None, _) => completed(now, &context, params)
                 .map(|result| (result, CacheHint::None))
                 .map_err(ToolError::from),
         };
@@ -298,30 +281,14 @@ impl Handler {
         }
     }
 
-    /// The transport has asked before, and challenged; this is for who calls without it, and for the
-    /// day it looks at another name than this one.
-    fn require_scopes(
-        &self,
-        context: &CallContext,
-        method: &Method,
-        params: &Value,
-    ) -> Result<(), RpcError> {
-        let member = if *method == Method::ResourcesRead {
-            "uri"
-        } else {
-            "name"
-        };
-        let needed = self.needed_scopes(method, params.get(member).and_then(Value::as_str));
-        covered(context, &needed)
-    }
-
     async fn call_tool(
         &self,
+        now: &Entries,
         context: &CallContext,
         params: Value,
     ) -> Result<(Value, CacheHint), ToolError> {
         let params: CallToolParams = fitting(params)?;
-        let tool = self.0.catalog.tool(&params.name)?;
+        let tool = now.tool(&params.name)?;
         let version = context.protocol_version();
         let run = tool.run(context.clone(), params.arguments.unwrap_or_default());
         let result = self.guarded(tool.name(), version, run).await?;
@@ -330,11 +297,12 @@ impl Handler {
 
     async fn get_prompt(
         &self,
+        now: &Entries,
         context: &CallContext,
         params: Value,
     ) -> Result<(Value, CacheHint), ToolError> {
         let params: GetPromptParams = fitting(params)?;
-        let prompt = self.0.catalog.prompt(&params.name)?;
+        let prompt = now.prompt(&params.name)?;
         let description = &prompt.description;
         let missing = description
             .arguments
@@ -357,14 +325,13 @@ impl Handler {
 
     async fn read_resource(
         &self,
+        now: &Entries,
         context: &CallContext,
         params: Value,
     ) -> Result<(Value, CacheHint), ToolError> {
         let params: ReadResourceParams = fitting(params)?;
         let version = context.protocol_version();
-        let (found, variables) = self
-            .0
-            .catalog
+        let (found, variables) = now
             .resource(&params.uri)
             .ok_or_else(|| resource_not_found(&params.uri, version))?;
         let read = match found {

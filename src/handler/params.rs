@@ -5,9 +5,12 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{CallContext, LIST_TTL, PromptArguments};
+use super::{
+    CallContext, Entries, LIST_TTL, PromptArguments,
+    completion::{CompleteParams, Reference, complete},
+};
 use crate::{
-    protocol::{CacheHint, ProtocolVersion, RpcError, codes},
+    protocol::{CacheHint, Method, ProtocolVersion, RpcError, codes},
     scope::Scopes,
 };
 
@@ -23,7 +26,42 @@ pub(super) struct ReadResourceParams {
     pub(super) uri: String,
 }
 
-pub(super) fn covered(context: &CallContext, needed: &Scopes) -> Result<(), RpcError> {
+/// Suggestions tell of what they are for, so they need what it needs.
+pub(super) fn completed(
+    now: &Entries,
+    context: &CallContext,
+    params: Value,
+) -> Result<Value, RpcError> {
+    let params: CompleteParams = fitting(params)?;
+    let (needed, completer) = match &params.reference {
+        Reference::Prompt { name } => now.completer_of_prompt(name)?,
+        Reference::Resource { uri } => now.completer_of_template(uri)?,
+    };
+    covered(context, needed)?;
+    Ok(complete(completer, &params.argument))
+}
+
+/// The transport has asked before, and challenged; this is for who calls without it, for the day it
+/// looks at another name than this one, and for what was put in the place of what it looked at.
+pub(super) fn require_scopes(
+    now: &Entries,
+    context: &CallContext,
+    method: &Method,
+    params: &Value,
+) -> Result<(), RpcError> {
+    let member = if *method == Method::ResourcesRead {
+        "uri"
+    } else {
+        "name"
+    };
+    let name = params.get(member).and_then(Value::as_str);
+    match now.needed_scopes(method, name) {
+        Some(needed) => covered(context, needed),
+        None => Ok(()),
+    }
+}
+
+fn covered(context: &CallContext, needed: &Scopes) -> Result<(), RpcError> {
     if context.principal().scopes().covers(needed) {
         return Ok(());
     }

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::{
     CallContext, ToolError,
+    builders::{completed, presented},
     completion::Completer,
-    entry::{completed, presented},
 };
 use crate::{
     protocol::{Content, Presentation, ProtocolVersion, Role},

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::{
     CallContext, ToolError,
+    builders::{completed, presented, readable},
     completion::Completer,
-    entry::{completed, presented, readable},
     template::UriTemplate,
 };
 use crate::{

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::{
     CallContext, SchemaError, ToolError,
-    entry::presented,
+    builders::presented,
     schema::{Schemas, output_schema_of, schema_of},
 };
 use crate::{

@@ -24,7 +24,7 @@ use super::*;
 use crate::{
     auth::{Identity, Method as VerifiedBy, Principal},
     handler::{
-        Catalog, Client, Config, Handler, HandlerError, LogThreshold, NoArguments, Questions, Tool,
+        Client, Config, Entries, Handler, HandlerError, LogThreshold, NoArguments, Questions, Tool,
     },
     outlet::{self as queue, Frames, outlet},
     protocol::{ClientMessage, LogLevel, codes},
@@ -152,13 +152,13 @@ fn handler(served: impl Into<Rmcp>) -> Handler {
 
 fn build(served: impl Into<Rmcp>) -> Result<Handler, HandlerError> {
     let (info, delegate) = served.into().into_parts();
-    let mut catalog = Catalog::default();
-    catalog.add_tool(Tool::new("own", "Ours", |_, _: NoArguments| async move {
+    let mut entries = Entries::default();
+    entries.add_tool(Tool::new("own", "Ours", |_, _: NoArguments| async move {
         Ok("ours")
     }));
-    catalog.delegate_to(delegate);
+    entries.delegate_to(delegate);
     let clock = Clock::manual(Timestamp::from_unix_seconds(1_000));
-    Handler::new(Config::default(), info, catalog, Metrics::new(), clock)
+    Handler::new(Config::default(), info, entries, Metrics::new(), clock)
 }
 
 /// A call's surroundings, with what stands at their ends.

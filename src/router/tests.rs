@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::{
     auth::{Identity, Method as VerifiedBy},
-    handler::{self, CallContext, Catalog, Change, Elicited, NoArguments, Tool, ToolError, whoami},
+    handler::{self, CallContext, Change, Elicited, Entries, NoArguments, Tool, ToolError, whoami},
     outlet::{self as queue, Frames, outlet},
     protocol::{Implementation, ServerInfo},
     scope::Scopes,
@@ -50,19 +50,19 @@ fn house(config: Config) -> House {
     };
     let metrics = Metrics::new();
     let clock = Clock::manual(NOW);
-    let mut catalog = Catalog::default();
-    let changes = catalog.changes();
+    let mut entries = Entries::default();
     for tool in [whoami(), slow, curious()] {
-        catalog.add_tool(tool);
+        entries.add_tool(tool);
     }
     let handler = Handler::new(
         handler::Config::default(),
         info,
-        catalog,
+        entries,
         metrics.clone(),
         clock.clone(),
     )
     .unwrap();
+    let changes = handler.changes().clone();
     let router = RouterHandle::start(config, handler, metrics.clone(), clock.clone());
     House {
         router,

@@ -14,7 +14,7 @@ use crate::rmcp::Rmcp;
 use crate::{
     auth::Verification,
     config::{Config, IssuerSection},
-    handler::{Changes, Prompt, Resource, ResourceTemplate, Tool},
+    handler::{Catalog, Changes, Prompt, Resource, ResourceTemplate, Tool},
     idp::{self, Idp, ResourceServer, User},
     metadata::Issuer,
     shutdown::Signals,
@@ -108,7 +108,13 @@ impl DevServer {
         self
     }
 
-    /// Where to say that a list or a resource has changed. Clones may be kept by tools.
+    /// What it offers, to be changed while it runs: [`Server::catalog`].
+    #[must_use]
+    pub fn catalog(&self) -> Catalog {
+        self.server.catalog()
+    }
+
+    /// Where to say that a resource has changed: [`Server::changes`].
     #[must_use]
     pub fn changes(&self) -> Changes {
         self.server.changes()

@@ -49,8 +49,8 @@ impl Server {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Implementation::default()
         };
-        let mut catalog = Catalog::default();
-        catalog.add_tool(whoami());
+        let catalog = Catalog::default();
+        catalog.prepare(|entries| entries.add_tool(whoami()));
         let info = ServerInfo {
             implementation,
             instructions: None,
@@ -65,29 +65,31 @@ impl Server {
 
     /// Adds a tool.
     #[must_use]
-    pub fn tool(mut self, tool: Tool) -> Self {
-        self.catalog.add_tool(tool);
+    pub fn tool(self, tool: Tool) -> Self {
+        self.catalog.prepare(|entries| entries.add_tool(tool));
         self
     }
 
     /// Adds a resource.
     #[must_use]
-    pub fn resource(mut self, resource: Resource) -> Self {
-        self.catalog.add_resource(resource);
+    pub fn resource(self, resource: Resource) -> Self {
+        self.catalog
+            .prepare(|entries| entries.add_resource(resource));
         self
     }
 
     /// Adds a family of resources.
     #[must_use]
-    pub fn resource_template(mut self, template: ResourceTemplate) -> Self {
-        self.catalog.add_template(template);
+    pub fn resource_template(self, template: ResourceTemplate) -> Self {
+        self.catalog
+            .prepare(|entries| entries.add_template(template));
         self
     }
 
     /// Adds a prompt.
     #[must_use]
-    pub fn prompt(mut self, prompt: Prompt) -> Self {
-        self.catalog.add_prompt(prompt);
+    pub fn prompt(self, prompt: Prompt) -> Self {
+        self.catalog.prepare(|entries| entries.add_prompt(prompt));
         self
     }
 
@@ -98,14 +100,22 @@ impl Server {
     pub fn rmcp(mut self, handler: impl Into<Rmcp>) -> Self {
         let (info, delegate) = handler.into().into_parts();
         self.info = info;
-        self.catalog.delegate_to(delegate);
+        self.catalog
+            .prepare(|entries| entries.delegate_to(delegate));
         self
     }
 
-    /// Where to say that a list or a resource has changed. Clones may be kept by tools.
+    /// What it offers, to be changed while it runs. Clones may be kept by tools.
+    #[must_use]
+    pub fn catalog(&self) -> Catalog {
+        self.catalog.clone()
+    }
+
+    /// Where to say that a resource has changed, or a list that is not in the catalog. Clones may be kept
+    /// by tools.
     #[must_use]
     pub fn changes(&self) -> Changes {
-        self.catalog.changes()
+        self.catalog.changes().clone()
     }
 
     /// What the server says of itself instead of `usher` and its version.

@@ -15,7 +15,7 @@ use crate::{
     auth::Verifier,
     config,
     fetch::Fetcher,
-    handler::Handler,
+    handler::{Catalog, Handler},
     metadata::{Issuer, ProtectedResources, ResourceConfig},
     router::RouterHandle,
     telemetry::{self, Check, Health, Metrics},
@@ -148,6 +148,12 @@ impl Mounted {
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.0.issuer.as_str()
+    }
+
+    /// What it offers, to be changed while it runs.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        self.0.door.handler.catalog()
     }
 
     /// Sessions that are open now.

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    handler::{CallContext, Change, Client, Handler, LogThreshold, Questions},
+    handler::{CallContext, Change, Client, Handler, Lists, LogThreshold, Questions},
     outlet::{CloseReason, Frame, Frames, Outlet},
     protocol::{
         ClientCapabilities, ClientMessage, InitializeParams, Method, Notification, ProtocolVersion,
@@ -53,6 +53,8 @@ pub(super) struct Session {
     pub(super) phase: Phase,
     /// What the client can do for us; known from `initialize` on.
     pub(super) capabilities: ClientCapabilities,
+    /// What the client was told of by the answer to `initialize`.
+    pub(super) lists: Lists,
     pub(super) log_threshold: LogThreshold,
     pub(super) questions: Questions,
     /// Resources whose changes the client wants to be told of.
@@ -234,6 +236,7 @@ impl Session {
         self.phase = Phase::Negotiated(version);
         tracing::debug!(session.id = %self.id.short(), %version, "session initialized");
         self.capabilities = params.capabilities;
+        self.lists = self.handler.now().lists();
         encode_result(id, self.handler.initialize_result(version))
     }
 
@@ -254,7 +257,9 @@ impl Session {
     }
 
     fn announce(&mut self, change: &Change) {
-        let Some(stream) = self.stream.as_ref().filter(|_| self.phase.is_running()) else {
+        // What was not declared was not negotiated either, and so may not be used.
+        let is_told = self.phase.is_running() && self.lists.have(change);
+        let Some(stream) = self.stream.as_ref().filter(|_| is_told) else {
             return;
         };
         if let Some(notification) = settings::notification(change, &self.watched) {

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{Owner, Principal},
-    handler::{Change, Handler, LogThreshold, Questions},
+    handler::{Change, Handler, Lists, LogThreshold, Questions},
     outlet::{CloseReason, EventId, Frames, Outlet},
     protocol::{ClientCapabilities, ClientMessage, LogLevel},
     telemetry::Transport,
@@ -111,6 +111,7 @@ impl SessionRef {
             stream,
             phase: Phase::Opened,
             capabilities: ClientCapabilities::default(),
+            lists: Lists::default(),
             // Until the client says otherwise (2025-11-25, logging: the server MAY decide).
             log_threshold: LogThreshold::from_level(LogLevel::Info),
             questions: Questions::default(),

@@ -59,7 +59,8 @@ fn body(door: &Door) -> Markup {
     let issuer = door.verifier.discovery().issuer();
     let provider = door.verifier.discovery().current();
     let registers = provider.is_none_or(|provider| provider.registration_endpoint().is_some());
-    let tools: Vec<_> = door.handler.tool_names().collect();
+    let offered = door.handler.now();
+    let tools: Vec<_> = offered.tool_names().collect();
     page::wide_frame(
         "An MCP server with a door",
         url.path(),

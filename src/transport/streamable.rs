@@ -146,12 +146,12 @@ fn compare_params(
 ) -> Result<(), RpcError> {
     let tool = peek.name.as_ref().and_then(serde_json::Value::as_str);
     let tool = tool.filter(|_| request.method == Method::ToolsCall);
-    let declared = tool.map_or(&[][..], |tool| door.handler.param_headers(tool));
+    let declared = tool.map_or_else(Vec::new, |tool| door.handler.param_headers(tool));
     if declared.is_empty() {
         return Ok(());
     }
     let params: serde_json::Value = read_params(request.params.as_ref())?;
-    headers::compare_params(http.headers(), declared, &params["arguments"])
+    headers::compare_params(http.headers(), &declared, &params["arguments"])
 }
 
 async fn answer_legacy(

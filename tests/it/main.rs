@@ -17,6 +17,8 @@ mod kit;
 #[cfg(test)]
 mod binary;
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod load;

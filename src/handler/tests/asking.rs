@@ -96,8 +96,8 @@ struct Named {
 
 /// A server with this tool and no other.
 fn handler_of(tool: Tool) -> Handler {
-    let mut catalog = Catalog::default();
-    catalog.add_tool(tool);
+    let mut entries = Entries::default();
+    entries.add_tool(tool);
     let implementation = Implementation {
         name: "test".into(),
         version: "0".into(),
@@ -107,7 +107,7 @@ fn handler_of(tool: Tool) -> Handler {
         implementation,
         instructions: None,
     };
-    Handler::new(Config::default(), info, catalog, Metrics::new(), clock()).unwrap()
+    Handler::new(Config::default(), info, entries, Metrics::new(), clock()).unwrap()
 }
 
 fn form_and_folders() -> Handler {

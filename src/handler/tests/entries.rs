@@ -29,8 +29,8 @@ fn handler() -> Handler {
     let icon = Icon::new("https://example.com/a.svg")
         .size("any")
         .theme(Theme::Light);
-    let mut catalog = Catalog::default();
-    catalog.add_tool(
+    let mut entries = Entries::default();
+    entries.add_tool(
         tool.title("Clock")
             .icon(icon.clone())
             .icon(Icon::embedded(b"png", "image/png"))
@@ -39,7 +39,7 @@ fn handler() -> Handler {
                 json!({ "resourceUri": UI, "visibility": ["model", "app"] }),
             ),
     );
-    catalog.add_resource(
+    entries.add_resource(
         page.title("A clock")
             .icon(icon.clone())
             .mime_type("text/html;profile=mcp-app")
@@ -51,8 +51,8 @@ fn handler() -> Handler {
             })
             .meta("ui", json!({ "prefersBorder": true })),
     );
-    catalog.add_template(family.unwrap().title("Zones").icon(icon.clone()));
-    catalog.add_prompt(prompt.title("Ask").icon(icon.clone()));
+    entries.add_template(family.unwrap().title("Zones").icon(icon.clone()));
+    entries.add_prompt(prompt.title("Ask").icon(icon.clone()));
     let info = ServerInfo {
         implementation: Implementation {
             name: "clock".into(),
@@ -64,7 +64,7 @@ fn handler() -> Handler {
         },
         instructions: None,
     };
-    Handler::new(Config::default(), info, catalog, Metrics::new(), clock()).unwrap()
+    Handler::new(Config::default(), info, entries, Metrics::new(), clock()).unwrap()
 }
 
 async fn ask(version: ProtocolVersion, method: &str, params: Value) -> Value {

@@ -1,6 +1,7 @@
 //! A handler through its door: one method, one answer.
 
 mod asking;
+mod changing;
 mod entries;
 mod schemas;
 
@@ -52,12 +53,12 @@ fn handler() -> Handler {
         },
         instructions: None,
     };
-    let mut catalog = Catalog::default();
+    let mut entries = Entries::default();
     for tool in [add, broken, stuck, guarded, whoami()] {
-        catalog.add_tool(tool);
+        entries.add_tool(tool);
     }
-    offer_more(&mut catalog);
-    Handler::new(Config::default(), info, catalog, Metrics::new(), clock()).unwrap()
+    offer_more(&mut entries);
+    Handler::new(Config::default(), info, entries, Metrics::new(), clock()).unwrap()
 }
 
 fn clock() -> Clock {
@@ -69,8 +70,8 @@ struct Name {
     name: String,
 }
 
-fn offer_more(catalog: &mut Catalog) {
-    catalog.add_tool(Tool::new(
+fn offer_more(entries: &mut Entries) {
+    entries.add_tool(Tool::new(
         "greet",
         "Asks twice",
         |call: CallContext, _: NoArguments| async move {
@@ -83,7 +84,7 @@ fn offer_more(catalog: &mut Catalog) {
             Ok(format!("{name} in {} folders", roots.len()))
         },
     ));
-    catalog.add_resource(
+    entries.add_resource(
         Resource::new("test://text", "text", |call: CallContext| async move {
             let subject = call.principal().subject().to_owned();
             Ok(ResourceContents::text("test://text", subject))
@@ -93,8 +94,8 @@ fn offer_more(catalog: &mut Catalog) {
     let family = ResourceTemplate::new("test://{id}/data", "data", |_, at: Variables| async move {
         Ok(ResourceContents::text(at.uri(), at.get("id")))
     });
-    catalog.add_template(family.unwrap().needs("data:read".parse().unwrap()));
-    catalog.add_prompt(
+    entries.add_template(family.unwrap().needs("data:read".parse().unwrap()));
+    entries.add_prompt(
         Prompt::new(
             "hello",
             "Says hello",
@@ -362,10 +363,10 @@ async fn suggestions_need_the_scopes_of_what_they_are_for() {
         |_, at: Variables| async move { Ok(ResourceContents::text(at.uri(), "a note")) },
     );
     let family = family.unwrap().needs("notes:read".parse().unwrap());
-    let mut catalog = Catalog::default();
-    catalog.add_template(family.complete(|_, _| vec!["a secret name".to_owned()]));
+    let mut entries = Entries::default();
+    entries.add_template(family.complete(|_, _| vec!["a secret name".to_owned()]));
     let info = handler().0.info.clone();
-    let handler = Handler::new(Config::default(), info, catalog, Metrics::new(), clock()).unwrap();
+    let handler = Handler::new(Config::default(), info, entries, Metrics::new(), clock()).unwrap();
     let params = json!({
         "ref": { "type": "ref/resource", "uri": "notes://{id}/text" },
         "argument": { "name": "id", "value": "" }

@@ -30,11 +30,11 @@ fn measuring() -> Handler {
 
 fn offering(tools: impl IntoIterator<Item = Tool>) -> Result<Handler, HandlerError> {
     let info = handler().0.info.clone();
-    let mut catalog = Catalog::default();
+    let mut entries = Entries::default();
     for tool in tools {
-        catalog.add_tool(tool);
+        entries.add_tool(tool);
     }
-    Handler::new(Config::default(), info, catalog, Metrics::new(), clock())
+    Handler::new(Config::default(), info, entries, Metrics::new(), clock())
 }
 
 async fn measured(version: ProtocolVersion, name: &str, arguments: Value) -> Value {

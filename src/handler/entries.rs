@@ -1,0 +1,357 @@
+//! Everything a server offers at one moment, by name: tools, resources, prompts.
+//!
+//! Whoever builds a server fills one; a [`Catalog`](super::Catalog) keeps the present one. A call looks
+//! at the same from its beginning to its end.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Change, Delegate, Prompt, Resource, ResourceTemplate, SchemaError, Tool, completion::Completer,
+    resources::URI,
+};
+use crate::{
+    protocol::{Method, ProtocolVersion, RpcError, codes},
+    scope::Scopes,
+};
+
+/// What a server offers. Of two with one name the later stays.
+///
+/// Sorted, so that every listing has the same order (2026-07-28, tools/list SHOULD). Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Entries {
+    pub(super) tools: Named<Tool>,
+    pub(super) resources: Named<Resource>,
+    pub(super) templates: Named<ResourceTemplate>,
+    pub(super) prompts: Named<Prompt>,
+    delegate: Option<Arc<Delegate>>,
+    /// What clients were told of, or may be told of from now on.
+    lists: Lists,
+}
+
+/// Shared until one of the sharers changes it.
+type Named<T> = Arc<BTreeMap<String, Arc<T>>>;
+
+/// Which lists there are beside that of tools. One that was there once stays: clients were told of it,
+/// and may ask for it when it is empty.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lists {
+    resources: bool,
+    prompts: bool,
+}
+
+/// Pages that a host shows beside a tool's result, served as `ui://` resources (MCP Apps, 2026-01-26).
+const APPS: &str = "io.modelcontextprotocol/ui";
+
+impl Lists {
+    /// Whether a change is of a list that is there.
+    #[must_use]
+    pub const fn have(self, change: &Change) -> bool {
+        match change {
+            Change::Tools => true,
+            Change::Prompts => self.prompts,
+            Change::Resources | Change::Resource(_) => self.resources,
+        }
+    }
+}
+
+impl Entries {
+    /// Adds a tool.
+    pub fn add_tool(&mut self, tool: Tool) {
+        let name = tool.name().to_owned();
+        Arc::make_mut(&mut self.tools).insert(name, Arc::new(tool));
+    }
+
+    /// Adds a resource.
+    pub fn add_resource(&mut self, resource: Resource) {
+        self.declare_resources();
+        let uri = resource.description.uri.clone();
+        Arc::make_mut(&mut self.resources).insert(uri, Arc::new(resource));
+    }
+
+    /// Adds a family of resources.
+    pub fn add_template(&mut self, template: ResourceTemplate) {
+        self.declare_resources();
+        let uri = template.description.uri_template.clone();
+        Arc::make_mut(&mut self.templates).insert(uri, Arc::new(template));
+    }
+
+    /// Adds a prompt.
+    pub fn add_prompt(&mut self, prompt: Prompt) {
+        self.declare_prompts();
+        let name = prompt.description.name.clone();
+        Arc::make_mut(&mut self.prompts).insert(name, Arc::new(prompt));
+    }
+
+    /// Takes a tool away; whether there was one.
+    pub fn remove_tool(&mut self, name: &str) -> bool {
+        remove(&mut self.tools, name)
+    }
+
+    /// Takes a resource away; whether there was one.
+    pub fn remove_resource(&mut self, uri: &str) -> bool {
+        remove(&mut self.resources, uri)
+    }
+
+    /// Takes a family of resources away, by its template; whether there was one.
+    pub fn remove_template(&mut self, uri_template: &str) -> bool {
+        remove(&mut self.templates, uri_template)
+    }
+
+    /// Takes a prompt away; whether there was one.
+    pub fn remove_prompt(&mut self, name: &str) -> bool {
+        remove(&mut self.prompts, name)
+    }
+
+    /// Tells clients that there are resources, though perhaps none yet. A client that was told of none
+    /// when it said hello is not told either of those that come later.
+    pub fn declare_resources(&mut self) {
+        self.lists.resources = true;
+    }
+
+    /// Tells clients that there are prompts, though perhaps none yet; see
+    /// [`Entries::declare_resources`].
+    pub fn declare_prompts(&mut self) {
+        self.lists.prompts = true;
+    }
+
+    /// Has everything that is not in here answered by somebody else's handler. Only one can be.
+    pub fn delegate_to(&mut self, delegate: Delegate) {
+        self.delegate = Some(Arc::new(delegate));
+    }
+
+    /// Names of all tools, in order.
+    pub fn tool_names(&self) -> impl Iterator<Item = &str> {
+        self.tools.keys().map(String::as_str)
+    }
+
+    /// The lists that are not what they were in `before`.
+    pub(super) fn changes_since(&self, before: &Self) -> Vec<Change> {
+        let same_delegate = match (&self.delegate, &before.delegate) {
+            (Some(now), Some(before)) => Arc::ptr_eq(now, before),
+            (now, before) => now.is_none() && before.is_none(),
+        };
+        let same_resources = Arc::ptr_eq(&self.resources, &before.resources)
+            && Arc::ptr_eq(&self.templates, &before.templates);
+        let changed = [
+            (Arc::ptr_eq(&self.tools, &before.tools), Change::Tools),
+            (same_resources, Change::Resources),
+            (Arc::ptr_eq(&self.prompts, &before.prompts), Change::Prompts),
+        ];
+        let changed = changed.into_iter();
+        let changed = changed.filter(|(same, _)| !(*same && same_delegate));
+        changed.map(|(_, change)| change).collect()
+    }
+
+    pub(super) fn delegates(&self, method: &Method) -> bool {
+        self.delegate.as_ref().is_some_and(|one| one.serves(method))
+    }
+
+    /// Who answers a request that is none for our own entries. Listings are for both.
+    pub(super) fn delegate_of(&self, method: &Method, params: &Value) -> Option<&Delegate> {
+        let delegate = self.delegate.as_deref().filter(|one| one.serves(method))?;
+        let text = |pointer| {
+            params
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let is_ours = match method {
+            Method::ToolsCall => self.tools.contains_key(text("/name")),
+            Method::PromptsGet => self.prompts.contains_key(text("/name")),
+            Method::ResourcesRead => self.resource(text("/uri")).is_some(),
+            Method::CompletionComplete => {
+                self.prompts.contains_key(text("/ref/name"))
+                    || self.templates.contains_key(text("/ref/uri"))
+            }
+            _ => false,
+        };
+        (!is_ours).then_some(delegate)
+    }
+
+    /// Compiles every tool's schemas.
+    ///
+    /// # Errors
+    /// [`SchemaError`] for the first tool with one that can't be used.
+    pub(super) fn compile(&self) -> Result<(), SchemaError> {
+        let mut tools = self.tools.values();
+        tools.try_for_each(|tool| tool.schemas().map(|_compiled| ()).map_err(Clone::clone))
+    }
+
+    /// Whether a method exists in a protocol version.
+    pub(super) fn serve(&self, method: &Method, version: ProtocolVersion) -> bool {
+        let ours = match method {
+            Method::ToolsList | Method::ToolsCall => true,
+            Method::ServerDiscover | Method::SubscriptionsListen => version.is_modern(),
+            Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
+                self.has_resources() && !version.is_modern()
+            }
+            Method::LoggingSetLevel => !version.is_modern(),
+            Method::ResourcesList | Method::ResourcesTemplatesList | Method::ResourcesRead => {
+                self.has_resources()
+            }
+            Method::PromptsList | Method::PromptsGet => self.has_prompts(),
+            Method::CompletionComplete => self.completes(),
+            _ => false,
+        };
+        ours || self.delegates(method)
+    }
+
+    /// Which lists a client is told of that says hello now.
+    #[must_use]
+    pub fn lists(&self) -> Lists {
+        Lists {
+            resources: self.has_resources() || self.delegates(&Method::ResourcesList),
+            prompts: self.has_prompts() || self.delegates(&Method::PromptsList),
+        }
+    }
+
+    pub(super) const fn has_resources(&self) -> bool {
+        self.lists.resources
+    }
+
+    pub(super) const fn has_prompts(&self) -> bool {
+        self.lists.prompts
+    }
+
+    /// What is declared in `initialize` and `server/discover`.
+    pub(super) fn capabilities(&self, version: ProtocolVersion) -> Value {
+        let mut capabilities = Map::new();
+        capabilities.insert("tools".to_owned(), json!({ "listChanged": true }));
+        if self.has_resources() {
+            let offered = json!({ "subscribe": true, "listChanged": true });
+            capabilities.insert("resources".to_owned(), offered);
+        }
+        if self.has_prompts() {
+            capabilities.insert("prompts".to_owned(), json!({ "listChanged": true }));
+        }
+        if self.completes() && version >= ProtocolVersion::V2025_03_26 {
+            capabilities.insert("completions".to_owned(), json!({}));
+        }
+        capabilities.insert("logging".to_owned(), json!({}));
+        let extensions = self.extensions();
+        if !extensions.is_empty() {
+            capabilities.insert("extensions".to_owned(), Value::Object(extensions));
+        }
+        let delegates = self.delegate.iter();
+        for name in delegates.flat_map(|delegate| delegate.capabilities(version)) {
+            let declared = capabilities.entry(name.to_owned());
+            declared.or_insert_with(|| json!({}));
+        }
+        Value::Object(capabilities)
+    }
+
+    /// Extensions with their settings. Declared in every version: capabilities were never a closed set
+    /// (2024-11-05, `ServerCapabilities`), and MCP Apps are older than the member's specification.
+    fn extensions(&self) -> Map<String, Value> {
+        let mut extensions = Map::new();
+        if self.resources.keys().any(|uri| uri.starts_with("ui://")) {
+            extensions.insert(APPS.to_owned(), json!({}));
+        }
+        extensions
+    }
+
+    pub(super) fn completes(&self) -> bool {
+        self.has_prompts() || !self.templates.is_empty()
+    }
+
+    /// A tool of this name.
+    pub(super) fn tool(&self, name: &str) -> Result<&Tool, RpcError> {
+        let tool = self.tools.get(name);
+        tool.map(Arc::as_ref).ok_or_else(|| unknown("tool", name))
+    }
+
+    /// A prompt of this name.
+    pub(super) fn prompt(&self, name: &str) -> Result<&Prompt, RpcError> {
+        let prompt = self.prompts.get(name);
+        prompt
+            .map(Arc::as_ref)
+            .ok_or_else(|| unknown("prompt", name))
+    }
+
+    /// The resource under `uri`, or the family it belongs to, with its variables.
+    pub(super) fn resource(&self, uri: &str) -> Option<(Found<'_>, Map<String, Value>)> {
+        let mut variables = Map::new();
+        let found = if let Some(resource) = self.resources.get(uri) {
+            Found::Resource(resource)
+        } else {
+            let of_family = |template: &'_ ResourceTemplate| template.template.matches(uri);
+            let (template, values) = self
+                .templates
+                .values()
+                .find_map(|template| of_family(template).map(|values| (template, values)))?;
+            variables = values;
+            Found::Template(template)
+        };
+        variables.insert(URI.to_owned(), Value::String(uri.to_owned()));
+        Some((found, variables))
+    }
+
+    /// The scopes that a request for `name` (a tool's or prompt's name, a resource's URI) needs.
+    pub(super) fn needed_scopes(&self, method: &Method, name: Option<&str>) -> Option<&Scopes> {
+        let name = name?;
+        let ours = match method {
+            Method::ToolsCall => self.tools.get(name).map(|tool| tool.needed_scopes()),
+            Method::PromptsGet => self.prompts.get(name).map(|prompt| &prompt.needs),
+            Method::ResourcesRead | Method::ResourcesSubscribe => {
+                self.resource(name).map(|(found, _)| found.needs())
+            }
+            _ => None,
+        };
+        let delegate = self.delegate.as_ref();
+        ours.or_else(|| delegate.and_then(|one| one.needed_scopes(method, name)))
+    }
+
+    /// What suggests a prompt's arguments, and the scopes it needs.
+    pub(super) fn completer_of_prompt(
+        &self,
+        name: &str,
+    ) -> Result<(&Scopes, Option<&Completer>), RpcError> {
+        let prompt = self.prompt(name)?;
+        Ok((&prompt.needs, prompt.completer.as_ref()))
+    }
+
+    /// The same of a family's variables.
+    pub(super) fn completer_of_template(
+        &self,
+        uri: &str,
+    ) -> Result<(&Scopes, Option<&Completer>), RpcError> {
+        let template = self.templates.get(uri);
+        let template = template.ok_or_else(|| unknown("resource template", uri))?;
+        Ok((&template.needs, template.completer.as_ref()))
+    }
+}
+
+fn remove<T>(entries: &mut Named<T>, name: &str) -> bool {
+    // What is not there changes nothing, and so nobody is told.
+    entries.contains_key(name) && Arc::make_mut(entries).remove(name).is_some()
+}
+
+/// Where a URI leads.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Found<'a> {
+    Resource(&'a Resource),
+    Template(&'a ResourceTemplate),
+}
+
+impl<'a> Found<'a> {
+    pub(super) fn needs(self) -> &'a Scopes {
+        match self {
+            Self::Resource(resource) => &resource.needs,
+            Self::Template(template) => &template.needs,
+        }
+    }
+
+    pub(super) fn mime_type(self) -> Option<&'a String> {
+        match self {
+            Self::Resource(resource) => resource.description.about.mime_type.as_ref(),
+            Self::Template(template) => template.description.about.mime_type.as_ref(),
+        }
+    }
+}
+
+fn unknown(what: &str, name: &str) -> RpcError {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+    RpcError::new(codes::INVALID_PARAMS, format!("unknown {what}: {name}"))
+}
