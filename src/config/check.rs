@@ -5,7 +5,7 @@ use url::Url;
 use super::{Config, Key, Problem};
 
 /// Settings that mean nothing at zero.
-const ABOVE_ZERO: [&str; 21] = [
+const ABOVE_ZERO: [&str; 22] = [
     "server.workers",
     "issuer.metadata_refresh",
     "issuer.keys_refresh",
@@ -14,6 +14,7 @@ const ABOVE_ZERO: [&str; 21] = [
     "verifier.verdict_within",
     "transport.body_max",
     "transport.body_deadline",
+    "transport.batch_max",
     "transport.keep_alive",
     "stream.frames_max",
     "stream.bytes_max",

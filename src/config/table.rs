@@ -174,6 +174,8 @@ keys! {
         "Largest request body.";
     plain "transport.body_deadline" = transport.body.deadline, DURATION,
         "Time from a request's head to its body's last byte.";
+    plain "transport.batch_max" = transport.body.batch_max, COUNT,
+        "Messages in one body, where a session of 2025-03-26 may send several; one more gets a 400.";
     plain "transport.keep_alive" = transport.keep_alive, DURATION,
         "Silence after which a stream gets a comment.";
     list "transport.allowed_hosts" = transport.gate.allowed_hosts, "list of host names",

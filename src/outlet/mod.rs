@@ -173,6 +173,11 @@ impl Outlet {
         .await
     }
 
+    /// So many answers are due on this stream, instead of one: each finds a place, however much waits.
+    pub fn expect_answers(&self, number: usize) {
+        self.0.lock().expect_answers(number);
+    }
+
     /// From now on frames are kept after they were read, under this number of the session's: a
     /// client whose connection broke may come back for them.
     pub fn keep(&self, stream: u64) {
@@ -412,6 +417,19 @@ mod tests {
         }
         assert_eq!(last, Some(Frame::Answer(Bytes::from_static(b"the answer"))));
         assert_eq!(frames.ended(), Some(CloseReason::Finished));
+    }
+
+    #[tokio::test]
+    async fn every_answer_that_is_due_finds_a_place_and_no_further_one() {
+        let (outlet, frames) = outlet(small());
+        let answer = Frame::Answer(Bytes::from_static(b"longer than the queue"));
+        outlet.expect_answers(3);
+        for _ in 0..3 {
+            outlet.send(answer.clone()).unwrap();
+        }
+
+        assert_eq!(outlet.send(answer), Err(OutletError::Full));
+        assert_eq!(frames.ended(), Some(CloseReason::SlowReader));
     }
 
     // S30

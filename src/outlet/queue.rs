@@ -16,6 +16,8 @@ pub(super) struct Queue {
     first: u64,
     /// How many of `frames` have been read; always 0 unless kept.
     read: usize,
+    /// Answers that find a place however much waits before them.
+    answers_due: usize,
     /// Kept to be sent again, under this stream's number within its session.
     kept: Option<u64>,
     /// Which reader is the present one; an earlier one is at its end.
@@ -48,6 +50,7 @@ impl Queue {
             bytes: 0,
             first: 1,
             read: 0,
+            answers_due: 1,
             kept: None,
             reader_number: 0,
             outlets: 1,
@@ -73,8 +76,8 @@ impl Queue {
         if self.ended.is_some() {
             return Err(OutletError::Gone);
         }
-        // One answer finds a place however much was said before it; a second has to fit.
-        if matches!(frame, Frame::Answer(_)) && !self.holds_answer() {
+        // What is due finds a place however much was said before it; any other answer has to fit.
+        if matches!(frame, Frame::Answer(_)) && self.answers_waiting() < self.answers_due {
             self.accept(frame);
             return Ok(());
         }
@@ -97,11 +100,15 @@ impl Queue {
         self.reader.take().into_iter().for_each(Waker::wake);
     }
 
-    fn holds_answer(&self) -> bool {
-        self.frames
-            .iter()
-            .skip(self.read)
-            .any(|frame| matches!(frame, Frame::Answer(_)))
+    fn answers_waiting(&self) -> usize {
+        let waiting = self.frames.iter().skip(self.read);
+        waiting
+            .filter(|frame| matches!(frame, Frame::Answer(_)))
+            .count()
+    }
+
+    pub(super) fn expect_answers(&mut self, number: usize) {
+        self.answers_due = number;
     }
 
     /// Whether what nobody has to hear, as progress and log messages, had better be left out.

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Method, RequestId, RpcError};
+use super::{BadMember, Method, RequestId, RpcError};
 
 #[derive(Serialize)]
 struct Success<'a, T> {
@@ -21,6 +21,13 @@ struct Success<'a, T> {
 struct Failure<'a> {
     jsonrpc: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a RequestId>,
+    error: &'a RpcError,
+}
+
+#[derive(Serialize)]
+struct MemberFailure<'a> {
+    jsonrpc: &'static str,
     id: Option<&'a RequestId>,
     error: &'a RpcError,
 }
@@ -60,6 +67,33 @@ pub fn encode_error(id: Option<&RequestId>, error: &RpcError) -> Bytes {
             br#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"internal error"}}"#,
         )
     })
+}
+
+/// The answer to a bad member of a batch. There an id that could not be read is null, as JSON-RPC has
+/// it (§5): an array's members are told apart by nothing else.
+#[must_use]
+pub fn encode_bad_member(bad: &BadMember) -> Bytes {
+    encode(&MemberFailure {
+        jsonrpc: "2.0",
+        id: bad.id.as_ref(),
+        error: &bad.error,
+    })
+    .unwrap_or_else(|_unserialisable| encode_error(bad.id.as_ref(), &RpcError::internal()))
+}
+
+/// The answers to a batch, encoded already, as one array.
+#[must_use]
+pub fn encode_batch<'a>(answers: impl IntoIterator<Item = &'a Bytes>) -> Bytes {
+    let mut array = BytesMut::new();
+    array.put_u8(b'[');
+    for (number, answer) in answers.into_iter().enumerate() {
+        if number > 0 {
+            array.put_u8(b',');
+        }
+        array.put_slice(answer);
+    }
+    array.put_u8(b']');
+    array.freeze()
 }
 
 /// A request from the server to the client.
@@ -111,5 +145,20 @@ mod tests {
             &encoded[..],
             br#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"no"}}"#
         );
+    }
+
+    #[test]
+    fn answers_to_a_batch_are_one_array_in_which_an_unread_id_is_null() {
+        let bad = encode_bad_member(&BadMember {
+            id: None,
+            error: RpcError::new(codes::INVALID_REQUEST, "no"),
+        });
+        let good = encode_result(&RequestId::Integer(1), 7);
+
+        assert_eq!(
+            &encode_batch([&bad, &good])[..],
+            br#"[{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}},{"jsonrpc":"2.0","id":1,"result":7}]"#
+        );
+        assert_eq!(&encode_batch([])[..], b"[]");
     }
 }

@@ -87,6 +87,9 @@ pub enum ParseError {
     /// Several messages at once, where the protocol version has no batches.
     #[error("a batch of messages; send one message in each request")]
     Batch,
+    /// More messages at once than are taken.
+    #[error("the batch has more than {0} messages")]
+    BatchTooLong(usize),
 }
 
 /// A JSON-RPC error, as it is sent.
@@ -107,7 +110,7 @@ impl ParseError {
     pub fn to_rpc(&self) -> RpcError {
         let code = match self {
             Self::NotJson | Self::TooDeep => codes::PARSE_ERROR,
-            Self::NotMessage(_) | Self::Batch => codes::INVALID_REQUEST,
+            Self::NotMessage(_) | Self::Batch | Self::BatchTooLong(_) => codes::INVALID_REQUEST,
         };
         RpcError::new(code, self.to_string())
     }
@@ -120,28 +123,32 @@ impl ClientMessage {
     /// See [`ParseError`]. Names of members are compared exactly; a member named twice is refused,
     /// since two readers could take different ones (RFC 8259 §4).
     pub fn parse(body: &Bytes) -> Result<Self, ParseError> {
-        let text = std::str::from_utf8(body).map_err(|_not_utf8| ParseError::NotJson)?;
-        if nested_too_deep(body) {
-            return Err(ParseError::TooDeep);
-        }
-        if text.trim_ascii_start().starts_with('[') {
+        let text = text_of(body)?;
+        if is_array(text) {
             // Even a refused batch has to be JSON, or the code would be the wrong one.
             return Err(serde_json::from_str::<&RawValue>(text)
                 .map_or(ParseError::NotJson, |_batch| ParseError::Batch));
         }
-        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| {
-            if error.is_data() {
-                ParseError::NotMessage("a member has the wrong type or is there twice")
-            } else {
-                ParseError::NotJson
-            }
-        })?;
-        envelope.into_message(body)
+        Envelope::read(text)?.into_message(body)
     }
 }
 
+/// A body as text, if it is that and not nested too deep.
+pub(super) fn text_of(body: &Bytes) -> Result<&str, ParseError> {
+    let text = std::str::from_utf8(body).map_err(|_not_utf8| ParseError::NotJson)?;
+    if nested_too_deep(body) {
+        return Err(ParseError::TooDeep);
+    }
+    Ok(text)
+}
+
+pub(super) fn is_array(text: &str) -> bool {
+    text.trim_ascii_start().starts_with('[')
+}
+
+/// The members of a message, unread.
 #[derive(Deserialize)]
-struct Envelope<'a> {
+pub(super) struct Envelope<'a> {
     #[serde(borrow, default)]
     jsonrpc: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -161,8 +168,26 @@ fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<&'de RawV
     <&RawValue>::deserialize(from).map(Some)
 }
 
-impl Envelope<'_> {
-    fn into_message(self, body: &Bytes) -> Result<ClientMessage, ParseError> {
+impl<'a> Envelope<'a> {
+    pub(super) fn read(text: &'a str) -> Result<Self, ParseError> {
+        serde_json::from_str(text).map_err(|error| {
+            if error.is_data() {
+                ParseError::NotMessage("a member has the wrong type or is there twice")
+            } else {
+                ParseError::NotJson
+            }
+        })
+    }
+
+    /// The id under which a request that is none is refused. What names no method may have been meant
+    /// as an answer, and its id would be one of ours.
+    pub(super) fn id_to_refuse(&self) -> Option<RequestId> {
+        self.method?;
+        self.id.and_then(|id| request_id(id.get()).ok())
+    }
+
+    /// `body` is what the envelope was read from, or has it within.
+    pub(super) fn into_message(self, body: &Bytes) -> Result<ClientMessage, ParseError> {
         if self
             .jsonrpc
             .is_none_or(|version| version.get() != "\"2.0\"")

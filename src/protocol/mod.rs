@@ -3,6 +3,7 @@
 //! The bottom of the house: `transport` reads messages with it, `session` and `handler` answer with
 //! it. Everything here can be tested and measured alone.
 
+mod batch;
 pub mod codes;
 mod content;
 mod encode;
@@ -15,8 +16,12 @@ mod modern;
 mod tools;
 mod version;
 
+pub use batch::{BadMember, Batch, Incoming};
 pub use content::{Content, ResourceBody, ResourceContents};
-pub use encode::{encode_error, encode_notification, encode_request, encode_result};
+pub use encode::{
+    encode_bad_member, encode_batch, encode_error, encode_notification, encode_request,
+    encode_result,
+};
 pub use entry::{Annotations, Described, Icon, Presentation, Role, Theme};
 pub use jsonrpc::{
     ClientMessage, DEPTH_MAX, Notification, ParseError, REQUEST_ID_BYTES_MAX, Raw, Request,

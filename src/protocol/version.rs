@@ -59,6 +59,12 @@ impl ProtocolVersion {
         matches!(self, Self::V2026_07_28)
     }
 
+    /// Whether a body may hold several messages.
+    #[must_use]
+    pub const fn has_batches(self) -> bool {
+        matches!(self, Self::V2025_03_26)
+    }
+
     /// What `initialize` answers to a client that asked for `requested`: the same where it has
     /// sessions, else the newest that has them (2025-11-25, lifecycle).
     #[must_use]

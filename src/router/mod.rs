@@ -19,7 +19,7 @@ use crate::{
     auth::Principal,
     handler::Handler,
     outlet::{CloseReason, EventId, Frames, Outlet},
-    protocol::ClientMessage,
+    protocol::{Batch, ClientMessage},
     session::{self, SessionError, SessionId, SessionRef},
     telemetry::{Limit, Metrics, Transport},
     time::Clock,
@@ -146,6 +146,26 @@ impl RouterHandle {
     ) -> Result<(), RouteError> {
         let delivered = session.deliver(principal, message, outlet).await;
         delivered.map_err(|error| self.count(error))
+    }
+
+    /// Dispatches several messages to the caller's session, as one. Answers follow as for
+    /// [`RouterHandle::dispatch`]; `outlet` ends with the last.
+    ///
+    /// # Errors
+    /// The same; nothing of the batch has run.
+    pub async fn dispatch_batch(
+        &self,
+        session: &SessionRef,
+        principal: Principal,
+        batch: Batch,
+        outlet: Option<Outlet>,
+    ) -> Result<(), RouteError> {
+        let delivered = session.deliver_batch(principal, batch, outlet).await;
+        let too_many = delivered.map_err(|error| self.count(error))?;
+        for _call in 0..too_many {
+            self.metrics.limit_hit(Limit::CallsPerSession);
+        }
+        Ok(())
     }
 
     /// Opens the caller's stream for what the server says unasked.

@@ -199,7 +199,7 @@ impl Handles<Drain> for Session {
 // === Plain functions ===
 
 impl Session {
-    fn take_request(
+    pub(super) fn take_request(
         &mut self,
         request: Request,
         principal: Principal,
@@ -234,6 +234,7 @@ impl Session {
         };
         let version = ProtocolVersion::negotiate(&params.protocol_version);
         self.phase = Phase::Negotiated(version);
+        self.vital.set_version(version);
         tracing::debug!(session.id = %self.id.short(), %version, "session initialized");
         self.capabilities = params.capabilities;
         self.lists = self.handler.now().lists();
@@ -321,7 +322,7 @@ impl Session {
         self.end_if_drained(context);
     }
 
-    fn take_notification(&mut self, notification: &Notification) {
+    pub(super) fn take_notification(&mut self, notification: &Notification) {
         match notification.method {
             Method::Initialized => {
                 self.phase = self.phase.initialized();

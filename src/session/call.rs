@@ -2,10 +2,13 @@
 //!
 //! Run by the session actor as a future of its own, so that the mailbox never waits for a tool.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
+use super::batch::OpenBatch;
 use crate::{
     handler::{CallContext, Handler},
     outlet::{CloseReason, Frame, Outlet},
@@ -17,11 +20,22 @@ use crate::{
 pub(super) struct RunningCall {
     cancelled: CancellationToken,
     outlet: Outlet,
+    /// What it shares with the other calls of its batch.
+    batch: Option<Arc<OpenBatch>>,
 }
 
 impl RunningCall {
     pub(super) const fn new(cancelled: CancellationToken, outlet: Outlet) -> Self {
-        Self { cancelled, outlet }
+        Self {
+            cancelled,
+            outlet,
+            batch: None,
+        }
+    }
+
+    /// Its answer is one of several.
+    pub(super) fn join(&mut self, batch: &Arc<OpenBatch>) {
+        self.batch = Some(Arc::clone(batch));
     }
 
     /// The client wants no answer any more.

@@ -9,7 +9,7 @@ use crate::{
     auth::Principal,
     handler::Change,
     outlet::{CloseReason, EventId, Frames, Outlet},
-    protocol::ClientMessage,
+    protocol::{Batch, ClientMessage},
 };
 
 /// A message from the client. Answered once taken in; its result follows on an outlet.
@@ -20,6 +20,16 @@ pub(super) struct Deliver {
     pub(super) principal: Principal,
     pub(super) message: ClientMessage,
     /// Where the answer goes; without one, to the session's own stream.
+    pub(super) outlet: Option<Outlet>,
+}
+
+/// Messages that came together (2025-03-26). Answered once all are taken in, with how many of their
+/// calls were one too many; results follow on an outlet, as for [`Deliver`].
+#[derive(Debug, Message)]
+#[rtype(result = "Result<usize, SessionError>")]
+pub(super) struct DeliverBatch {
+    pub(super) principal: Principal,
+    pub(super) batch: Batch,
     pub(super) outlet: Option<Outlet>,
 }
 

@@ -18,7 +18,7 @@ use actix::{
 use super::{
     Config, Farewell, SessionError, SessionId, Verdict,
     actor::Session,
-    messages::{Announce, Close, Deliver, Drain, OpenStream, Probe, Resume},
+    messages::{Announce, Close, Deliver, DeliverBatch, Drain, OpenStream, Probe, Resume},
     phase::Phase,
     streams::Streams,
     vital::Vital,
@@ -29,7 +29,7 @@ use crate::{
     auth::{Owner, Principal},
     handler::{Change, Handler, Lists, LogThreshold, Questions},
     outlet::{CloseReason, EventId, Frames, Outlet},
-    protocol::{ClientCapabilities, ClientMessage, LogLevel},
+    protocol::{Batch, ClientCapabilities, ClientMessage, LogLevel, ProtocolVersion},
     telemetry::Transport,
     time::Timestamp,
 };
@@ -154,6 +154,12 @@ impl SessionRef {
         self.transport
     }
 
+    /// The version that `initialize` was answered with, once it was.
+    #[must_use]
+    pub fn version(&self) -> Option<ProtocolVersion> {
+        self.vital.version()
+    }
+
     /// Whether its actor lives.
     #[must_use]
     pub fn is_live(&self) -> bool {
@@ -178,6 +184,30 @@ impl SessionRef {
         taken_in(self.address.send(Deliver {
             principal,
             message,
+            outlet,
+        }))
+        .await
+    }
+
+    /// Hands several messages over, as one and in their order. Each answer follows by itself: on
+    /// `outlet`, which ends with the last, or in HTTP+SSE without one on the session's own stream.
+    /// Returns how many of its calls were refused, and answered so, since too many run.
+    ///
+    /// # Errors
+    /// See [`SessionError`]; nothing of the batch has run.
+    pub async fn deliver_batch(
+        &self,
+        principal: Principal,
+        batch: Batch,
+        outlet: Option<Outlet>,
+    ) -> Result<usize, SessionError> {
+        let _seat = self
+            .vital
+            .seat(self.config.mailbox_max)
+            .ok_or(SessionError::Busy)?;
+        taken_in(self.address.send(DeliverBatch {
+            principal,
+            batch,
             outlet,
         }))
         .await

@@ -4,14 +4,17 @@
 //! tells a session when its time has come.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::Config;
-use crate::{outlet::CloseReason, time::Timestamp};
+use crate::{outlet::CloseReason, protocol::ProtocolVersion, time::Timestamp};
 
 /// Written by the actor and by whoever delivers to it; read by the sweep.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub(super) struct Vital {
     running: AtomicBool,
     probed: AtomicBool,
     queued: AtomicUsize,
+    version: OnceLock<ProtocolVersion>,
 }
 
 /// What the sweep has to do with a session.
@@ -58,6 +62,7 @@ impl Vital {
             running: AtomicBool::new(false),
             probed: AtomicBool::new(false),
             queued: AtomicUsize::new(0),
+            version: OnceLock::new(),
         }
     }
 
@@ -75,6 +80,15 @@ impl Vital {
 
     pub(super) fn set_running(&self) {
         self.running.store(true, Relaxed);
+    }
+
+    /// `initialize` was answered with this version; it is answered once.
+    pub(super) fn set_version(&self, version: ProtocolVersion) {
+        self.version.get_or_init(|| version);
+    }
+
+    pub(super) fn version(&self) -> Option<ProtocolVersion> {
+        self.version.get().copied()
     }
 
     pub(super) fn set_calls(&self, calls: usize) {

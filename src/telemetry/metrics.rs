@@ -68,6 +68,7 @@ pub enum CallOutcome {
 pub enum Limit {
     BodyMax,
     BodyDeadline,
+    BatchMax,
     SessionsPerPrincipal,
     SessionsPerNode,
     SessionMailbox,
@@ -149,6 +150,7 @@ impl Limit {
         match self {
             Self::BodyMax => "transport.body_max",
             Self::BodyDeadline => "transport.body_deadline",
+            Self::BatchMax => "transport.batch_max",
             Self::SessionsPerPrincipal => "session.per_principal_max",
             Self::SessionsPerNode => "session.max",
             Self::SessionMailbox => "session.mailbox_max",

@@ -14,6 +14,9 @@ pub struct Config {
     pub max: ByteSize,
     /// From the request's head to the body's last byte. Above zero; default 30 s.
     pub deadline: HumanDuration,
+    /// Messages that one body may hold, where the protocol version has batches (2025-03-26). Above
+    /// zero; default 32.
+    pub batch_max: usize,
 }
 
 impl Default for Config {
@@ -21,6 +24,7 @@ impl Default for Config {
         Self {
             max: ByteSize::from_mib(4),
             deadline: HumanDuration::from_secs(30),
+            batch_max: 32,
         }
     }
 }

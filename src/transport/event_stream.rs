@@ -6,6 +6,7 @@
 //! break outside of escapes.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -30,7 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct EventStream {
     preamble: Option<Bytes>,
-    first: Option<Frame>,
+    read: VecDeque<Frame>,
     frames: Frames,
     quiet: Pin<Box<Sleep>>,
     keep_alive: Duration,
@@ -55,7 +56,17 @@ impl EventStream {
         keep_alive: Duration,
         metrics: Metrics,
     ) -> Self {
-        Self::new(preamble, None, frames, keep_alive, false, metrics)
+        Self::new(preamble, [], frames, keep_alive, false, metrics)
+    }
+
+    /// The stream that answers a batch: what has been read of it already, and the rest to its end.
+    pub(super) fn of_batch(
+        read: Vec<Frame>,
+        frames: Frames,
+        keep_alive: Duration,
+        metrics: Metrics,
+    ) -> Self {
+        Self::new(None, read, frames, keep_alive, false, metrics)
     }
 
     /// The stream that answers one request, and ends with the answer.
@@ -80,12 +91,12 @@ impl EventStream {
     /// A stream that was broken off, from where its client left it.
     pub(super) fn resumed(frames: Frames, keep_alive: Duration, metrics: Metrics) -> Self {
         let preamble = Some(Bytes::from_static(b": resumed\n\n"));
-        Self::new(preamble, None, frames, keep_alive, true, metrics)
+        Self::new(preamble, [], frames, keep_alive, true, metrics)
     }
 
     fn new(
         preamble: Option<Bytes>,
-        first: Option<Frame>,
+        read: impl IntoIterator<Item = Frame>,
         frames: Frames,
         keep_alive: Duration,
         ends_with_answer: bool,
@@ -96,7 +107,7 @@ impl EventStream {
         let state = State::Open;
         Self {
             preamble,
-            first,
+            read: read.into_iter().collect(),
             frames,
             quiet,
             keep_alive,
@@ -188,7 +199,7 @@ impl MessageBody for EventStream {
         if stream.state != State::Open {
             return Poll::Ready(None);
         }
-        if let Some(frame) = stream.first.take() {
+        if let Some(frame) = stream.read.pop_front() {
             return Poll::Ready(Some(Ok(stream.write(&frame))));
         }
         match Pin::new(&mut stream.frames).poll_next(context) {

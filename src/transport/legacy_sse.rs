@@ -7,11 +7,14 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use url::form_urlencoded;
 
 use super::{
-    Door, Endpoint, EventStream, Refusal, RefusalKind, body, event_stream::event, headers,
+    Door, Endpoint, EventStream, Refusal, RefusalKind, batch::admit, body, event_stream::event,
+    headers,
 };
 use crate::{
+    auth::Principal,
     outlet::outlet,
-    protocol::{ClientMessage, Peek},
+    protocol::{ClientMessage, Incoming, Peek},
+    session::SessionRef,
     telemetry::Transport,
 };
 
@@ -78,7 +81,27 @@ async fn answer_post(
         .find(&id, &principal, Transport::Sse)
         .map_err(RefusalKind::from)?;
     let body = body::read(request, payload, door.body).await?;
-    let message = ClientMessage::parse(&body).map_err(RefusalKind::from)?;
+    let incoming = Incoming::parse(&body, door.body.batch_max).map_err(RefusalKind::from)?;
+    match incoming {
+        Incoming::One(message) => take(door, &session, principal, message).await?,
+        Incoming::Batch(batch) => {
+            let batch = admit(door, &principal, &session, batch, Endpoint::Sse)?;
+            let taken = door.router.dispatch_batch(&session, principal, batch, None);
+            taken.await.map_err(RefusalKind::from)?;
+        }
+    }
+    Ok(HttpResponse::Accepted()
+        .content_type("text/plain")
+        .body("Accepted"))
+}
+
+/// One message for the session; its answer travels on the stream.
+async fn take(
+    door: &Door,
+    session: &SessionRef,
+    principal: Principal,
+    message: ClientMessage,
+) -> Result<(), Refusal> {
     let mut request_id = None;
     if let ClientMessage::Request(request) = &message {
         let peek = Peek::at(request.params.as_ref()).map_err(|error| {
@@ -88,14 +111,10 @@ async fn answer_post(
         door.require_scopes(&principal, request, &peek, Endpoint::Sse)?;
         request_id = Some(request.id.clone());
     }
-    let taken = door
-        .router
-        .dispatch(&session, principal, message, None)
-        .await;
-    taken.map_err(|error| Refusal::of(request_id.as_ref(), error))?;
-    Ok(HttpResponse::Accepted()
-        .content_type("text/plain")
-        .body("Accepted"))
+    let taken = door.router.dispatch(session, principal, message, None);
+    taken
+        .await
+        .map_err(|error| Refusal::of(request_id.as_ref(), error))
 }
 
 /// The one `sessionId` of a query. Named twice, in other letters or not at all, it is missing: no

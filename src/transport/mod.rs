@@ -5,6 +5,7 @@
 //! comes back. Nothing is decided here that another room could decide: `refusal` maps errors,
 //! `protocol` knows versions, `router` knows whose a session is.
 
+mod batch;
 mod body;
 mod event_stream;
 mod gate;
@@ -163,7 +164,17 @@ impl Door {
         Ok(principal)
     }
 
-    /// Whether the caller was granted what this very request needs.
+    /// What a caller must have been granted for this very request.
+    fn needed_scopes(&self, request: &Request, peek: &Peek) -> Scopes {
+        let named = match request.method {
+            Method::ResourcesRead => peek.uri.as_ref(),
+            _ => peek.name.as_ref(),
+        };
+        let name = named.and_then(serde_json::Value::as_str);
+        self.handler.needed_scopes(&request.method, name)
+    }
+
+    /// Whether the caller was granted it.
     fn require_scopes(
         &self,
         principal: &Principal,
@@ -171,19 +182,15 @@ impl Door {
         peek: &Peek,
         endpoint: Endpoint,
     ) -> Result<(), Refusal> {
-        let named = match request.method {
-            Method::ResourcesRead => peek.uri.as_ref(),
-            _ => peek.name.as_ref(),
-        };
-        let name = named.and_then(serde_json::Value::as_str);
-        let needed = self.handler.needed_scopes(&request.method, name);
-        if principal.scopes().covers(&needed) {
-            return Ok(());
-        }
-        let error = AuthError::InsufficientScope { needed };
-        Err(Refusal::of(
-            Some(&request.id),
-            RefusalKind::Auth(error, endpoint.path()),
-        ))
+        let needed = self.needed_scopes(request, peek);
+        covered(principal, needed, endpoint).map_err(|kind| Refusal::of(Some(&request.id), kind))
     }
+}
+
+fn covered(principal: &Principal, needed: Scopes, endpoint: Endpoint) -> Result<(), RefusalKind> {
+    if principal.scopes().covers(&needed) {
+        return Ok(());
+    }
+    let error = AuthError::InsufficientScope { needed };
+    Err(RefusalKind::Auth(error, endpoint.path()))
 }

@@ -234,6 +234,7 @@ impl RefusalKind {
         match self {
             Self::TooLarge(_) => Some(Limit::BodyMax),
             Self::TooSlow(_) => Some(Limit::BodyDeadline),
+            Self::Parse(ParseError::BatchTooLong(_)) => Some(Limit::BatchMax),
             _ => None,
         }
     }
@@ -250,6 +251,8 @@ impl RefusalKind {
             Self::TooLarge(_) => "body_too_large",
             Self::TooSlow(_) => "body_too_slow",
             Self::Broken => "body_broken",
+            Self::Parse(ParseError::Batch) => "batch",
+            Self::Parse(ParseError::BatchTooLong(_)) => "batch_too_long",
             Self::Parse(_) => "parse_error",
             Self::Version(_) => "unsupported_version",
             Self::SessionMissing(_) => "session_missing",

@@ -1,4 +1,5 @@
-//! The answer to one request: a JSON body where it comes alone and soon, else an event stream.
+//! The answer to one request, or to a batch: a JSON body where it comes alone and soon, else an event
+//! stream.
 
 use std::time::Duration;
 
@@ -12,11 +13,12 @@ use actix_web::{
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Door, event_stream::EventStream};
 use crate::{
     outlet::{Frame, Frames},
-    protocol::codes,
+    protocol::{codes, encode_batch},
 };
 
 /// How long an answer may take before its stream is begun: shorter than any proxy's patience with a
@@ -56,6 +58,28 @@ pub(super) async fn reply_modern(
     }
 }
 
+/// The same for a batch, whose frames end with the last of its answers: one array of them all, or a
+/// stream with an event for each (2025-03-26, transports).
+pub(super) async fn reply_batch(door: &Door, mut frames: Frames) -> HttpResponse {
+    let begun = Instant::now();
+    let mut read = Vec::new();
+    loop {
+        match timeout_at(begun + STREAM_AFTER, frames.next()).await {
+            Ok(Some(frame)) => read.push(frame),
+            // A batch of which all was cancelled has no answer, and so no array (JSON-RPC 2.0 §6).
+            Ok(None) if !read.is_empty() => {
+                return json(StatusCode::OK, encode_batch(read.iter().map(Frame::bytes)));
+            }
+            Ok(None) | Err(_) => break,
+        }
+        if let Some(Frame::Message(_)) = read.last() {
+            break;
+        }
+    }
+    let metrics = door.metrics.clone();
+    EventStream::of_batch(read, frames, door.keep_alive, metrics).into_response()
+}
+
 /// How a call begins to answer.
 enum Begun {
     /// With its answer.
@@ -65,7 +89,7 @@ enum Begun {
 }
 
 async fn begin(mut frames: Frames) -> Begun {
-    match tokio::time::timeout(STREAM_AFTER, frames.next()).await {
+    match timeout(STREAM_AFTER, frames.next()).await {
         Ok(Some(Frame::Answer(answer))) => {
             frames.forget();
             Begun::Answered(answer)

@@ -14,17 +14,19 @@ use actix_web::{
 use bytes::Bytes;
 
 use super::{
-    Door, Endpoint, EventStream, Refusal, RefusalKind, body,
+    Door, Endpoint, EventStream, Refusal, RefusalKind,
+    batch::admit,
+    body,
     event_stream::read_event_id,
     headers::{self, PROTOCOL_VERSION, SESSION_ID},
-    reply::{reply, reply_modern},
+    reply::{reply, reply_batch, reply_modern},
 };
 use crate::{
     auth::Principal,
     outlet::{EventId, outlet},
     protocol::{
-        ClientMessage, InitializeParams, Method, Peek, ProtocolVersion, Request, RpcError,
-        read_params,
+        Batch, ClientMessage, Incoming, InitializeParams, Method, ParseError, Peek,
+        ProtocolVersion, Request, RpcError, read_params,
     },
     session::{Listening, SessionError, SessionRef, exchange},
     telemetry::Transport,
@@ -71,7 +73,11 @@ async fn answer_post(
     headers::require_json(request.headers())?;
     headers::require_both_forms(request.headers())?;
     let body = body::read(request, payload, door.body).await?;
-    let message = ClientMessage::parse(&body).map_err(RefusalKind::from)?;
+    let incoming = Incoming::parse(&body, door.body.batch_max).map_err(RefusalKind::from)?;
+    let message = match incoming {
+        Incoming::One(message) => message,
+        Incoming::Batch(batch) => return answer_batch(request, door, principal, batch).await,
+    };
 
     let peek = Peek::at(params_of(&message)).map_err(|error| {
         let kind = RefusalKind::Protocol(StatusCode::BAD_REQUEST, error);
@@ -94,12 +100,16 @@ fn era(
     if peek.is_modern() {
         return Ok(ProtocolVersion::V2026_07_28);
     }
+    named_version(request).map_err(|kind| Refusal::of(id_of(message), kind))
+}
+
+/// The version that the header names, or the one that had no header yet.
+fn named_version(request: &HttpRequest) -> Result<ProtocolVersion, RefusalKind> {
     let Some(header) = version_header(request) else {
         return Ok(ProtocolVersion::WITHOUT_HEADER);
     };
-    header.parse().map_err(|_unsupported| {
-        Refusal::of(id_of(message), RefusalKind::Version(header.to_owned()))
-    })
+    let named = header.parse();
+    named.map_err(|_unsupported| RefusalKind::Version(header.to_owned()))
 }
 
 async fn answer_modern(
@@ -188,6 +198,29 @@ async fn answer_legacy(
     Ok(reply(door, frames, None).await)
 }
 
+async fn answer_batch(
+    http: &HttpRequest,
+    door: &Door,
+    principal: Principal,
+    batch: Batch,
+) -> Result<HttpResponse, Refusal> {
+    if named_version(http)?.is_modern() {
+        return Err(RefusalKind::from(ParseError::Batch).into());
+    }
+    let session = find(http, door, &principal)?;
+    let batch = admit(door, &principal, &session, batch, Endpoint::Mcp)?;
+    let (wants_answer, answers_due) = (batch.wants_answer(), batch.len());
+    let (outlet, frames) = outlet(door.stream);
+    outlet.expect_answers(answers_due);
+    let router = &door.router;
+    let taken = router.dispatch_batch(&session, principal, batch, Some(outlet));
+    taken.await.map_err(RefusalKind::from)?;
+    if !wants_answer {
+        return Ok(HttpResponse::Accepted().finish());
+    }
+    Ok(reply_batch(door, frames).await)
+}
+
 /// Opens a session under an id of ours, whatever id the client brought (no fixation).
 async fn initialize(
     http: &HttpRequest,
@@ -246,14 +279,10 @@ async fn answer_delete(request: &HttpRequest, door: &Door) -> Result<HttpRespons
 
 /// From 2026-07-28 on there is nothing to GET or DELETE; before, the header has to name a version.
 fn refuse_modern(request: &HttpRequest) -> Result<(), RefusalKind> {
-    let Some(header) = version_header(request) else {
-        return Ok(());
-    };
-    match header.parse::<ProtocolVersion>() {
-        Ok(version) if version.is_modern() => Err(RefusalKind::Method("POST")),
-        Ok(_legacy) => Ok(()),
-        Err(_unsupported) => Err(RefusalKind::Version(header.to_owned())),
+    if named_version(request)?.is_modern() {
+        return Err(RefusalKind::Method("POST"));
     }
+    Ok(())
 }
 
 /// The version that the header names, if it is there; of two, nobody knows which is meant, and so it

@@ -15,6 +15,8 @@
 mod kit;
 
 #[cfg(test)]
+mod batch;
+#[cfg(test)]
 mod binary;
 #[cfg(test)]
 mod catalog;
