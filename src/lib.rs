@@ -51,6 +51,8 @@ pub mod rmcp;
 #[cfg(feature = "cli")]
 pub mod agent;
 #[cfg(feature = "cli")]
+pub mod check;
+#[cfg(feature = "cli")]
 pub mod cli;
 
 pub use server::{Server, ServerError};

@@ -14,20 +14,20 @@ const HEADER_BYTES_MAX: usize = 8 * 1024;
 
 /// The parameters of a `Bearer` challenge that an agent acts on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct BearerChallenge {
+pub(crate) struct BearerChallenge {
     /// Where the protected resource metadata is (RFC 9728 §5.1).
-    pub(super) resource_metadata: Option<String>,
+    pub(crate) resource_metadata: Option<String>,
     /// What the operation needs.
-    pub(super) scope: Option<Scopes>,
+    pub(crate) scope: Option<Scopes>,
     /// As in `invalid_token`, `insufficient_scope`.
-    pub(super) error: Option<String>,
+    pub(crate) error: Option<String>,
     /// A sentence for people.
-    pub(super) error_description: Option<String>,
+    pub(crate) error_description: Option<String>,
 }
 
 impl BearerChallenge {
     /// The first `Bearer` challenge of an answer; empty where there is none.
-    pub(super) fn from_headers(headers: &HeaderMap) -> Self {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
         headers
             .get_all(WWW_AUTHENTICATE)
             .iter()

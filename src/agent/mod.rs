@@ -42,6 +42,7 @@ mod stateless;
 mod streamable;
 mod token;
 
+pub(crate) use challenge::BearerChallenge;
 pub use config::{Config, ProtocolChoice};
 pub use connection::{Connection, Tool, connect};
 pub use error::{AgentError, OAuthRefusal, Said};

@@ -67,6 +67,12 @@ struct Jwk {
     y: Option<String>,
 }
 
+/// How many keys of a published set can verify a token of ours; for `usher check`.
+#[cfg(feature = "cli")]
+pub(crate) fn usable_keys(document: &Value) -> usize {
+    KeySet::parse(document).map_or(0, |set| set.len())
+}
+
 impl KeySet {
     /// Reads `{"keys": […]}`. `None` if it is anything else, or has no usable key: no issuer means
     /// to publish nothing, and taking that for an answer would turn every caller away.

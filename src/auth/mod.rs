@@ -48,5 +48,7 @@ pub use config::{
 pub use counters::{Counters, Outcome};
 pub use error::{AuthError, Reason};
 pub use judge::{Audiences, judge};
+#[cfg(feature = "cli")]
+pub(crate) use key_set::usable_keys;
 pub use principal::{Identity, Method, Owner, Principal};
 pub use verifier::{Status, Usage, Verifier};

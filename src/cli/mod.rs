@@ -7,6 +7,7 @@
 
 mod agent;
 mod browser;
+mod check;
 mod completions;
 mod config;
 #[cfg(feature = "dev-idp")]
@@ -32,6 +33,7 @@ use clap::{Parser, Subcommand};
         usher dev                                   a server to try, with its own sign-in\n  \
         usher serve --issuer https://acme.logto.app/oidc\n  \
         usher agent http://127.0.0.1:3001/mcp       sign in and call whoami\n  \
+        usher check https://mcp.example.com/mcp     what is wrong with a deployment\n  \
         usher config --keys                         every setting, its unit and default",
     max_term_width = 100,
     propagate_version = true,
@@ -51,10 +53,21 @@ enum Command {
     Serve(serve::Arguments),
     /// Be a third-party agent: sign in at a server and call a tool
     Agent(agent::Arguments),
+    /// Walk a deployment as a client would, and say what to mend
+    Check(check::Arguments),
     /// Show the settings in force, or all there are
     Config(config::Arguments),
     /// Write a completion script for a shell
     Completions(completions::Arguments),
+}
+
+/// How a command ended that did its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    /// All is well: exit code 0.
+    Well,
+    /// The work is done, and its result is that something is not as it should be: exit code 1.
+    NotAsItShould,
 }
 
 /// Runs the command line of this process.
@@ -65,21 +78,27 @@ pub fn run() -> ExitCode {
     let done = system.block_on(async {
         match command {
             #[cfg(feature = "dev-idp")]
-            Command::Dev(arguments) => dev::run(arguments).await,
-            Command::Serve(arguments) => serve::run(arguments).await,
-            Command::Agent(arguments) => agent::run(arguments).await,
-            Command::Config(arguments) => config::run(&arguments),
+            Command::Dev(arguments) => dev::run(arguments).await.map(well),
+            Command::Serve(arguments) => serve::run(arguments).await.map(well),
+            Command::Agent(arguments) => agent::run(arguments).await.map(well),
+            Command::Check(arguments) => check::run(arguments).await,
+            Command::Config(arguments) => config::run(&arguments).map(well),
             Command::Completions(arguments) => {
                 completions::run(&arguments);
-                Ok(())
+                Ok(Done::Well)
             }
         }
     });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Done::Well) => ExitCode::SUCCESS,
+        Ok(Done::NotAsItShould) => ExitCode::FAILURE,
         Err(error) => {
             output::error(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+const fn well(_done: ()) -> Done {
+    Done::Well
 }

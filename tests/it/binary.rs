@@ -3,6 +3,7 @@
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use crate::kit::{
     Ask, Mcp, Scene, Sse,
@@ -66,6 +67,38 @@ fn a_command_that_is_none_is_a_usage_error() {
         assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
         assert!(err.contains("Usage:") || err.contains("--help"), "{err}");
     }
+}
+
+#[actix_web::test]
+async fn a_walk_through_a_deployment_finds_nothing_and_leaves_nothing() {
+    let scene = Scene::new().await;
+    // The binary judges it by the real clock, the scene by its own.
+    let token = scene.token_with("alice", &json!({ "exp": 4_000_000_000_u64 }));
+    let url = scene.url("/mcp");
+    let file = File::new("token", &token, 0o600);
+    let path = file.path().to_owned();
+    let walked = spawn_blocking(move || run(&["check", &url, "--json", "--token-file", &path]));
+
+    let (code, out, err) = walked.await.unwrap();
+
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert_eq!(report["problems"], 0);
+    let findings = report["findings"].as_array().unwrap();
+    for check in ["refused", "resource", "issuer", "keys", "call"] {
+        let found = findings.iter().find(|one| one["check"] == check).unwrap();
+        assert_eq!(found["verdict"], "right", "{found}");
+    }
+    assert!(!out.contains(&token));
+    assert_eq!(scene.running().sessions(), 0);
+}
+
+#[test]
+fn a_deployment_that_is_not_there_ends_in_exit_code_1() {
+    let (code, out, _) = run(&["check", "http://127.0.0.1:1/mcp", "--deadline", "2s"]);
+
+    assert_eq!(code, Some(1));
+    assert!(out.contains("mend:"), "{out}");
 }
 
 #[test]
