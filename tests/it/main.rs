@@ -29,6 +29,8 @@ mod metadata;
 #[cfg(test)]
 mod modern;
 #[cfg(test)]
+mod mounted;
+#[cfg(test)]
 mod resume;
 mod session;
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl Ask {
         });
         let name = params["name"].as_str().map(str::to_owned);
         let message = super::request(id, method, &params);
-        let ask = Self::post(scene, "/mcp", token, &message)
+        let ask = Self::post(scene, &scene.target("/mcp"), token, &message)
             .header("MCP-Protocol-Version", VERSION)
             .header("Mcp-Method", method);
         match name {

@@ -41,7 +41,9 @@ pub(crate) struct Sse {
 impl Sse {
     /// Opens the stream and reads where to post.
     pub(crate) async fn open(scene: &Scene, token: &str) -> Self {
-        let mut events = scene.events(&Ask::stream(scene, "/sse", token)).await;
+        let mut events = scene
+            .events(&Ask::stream(scene, &scene.target("/sse"), token))
+            .await;
         let (name, endpoint) = events.event().await.expect("the endpoint event");
         assert_eq!(name, "endpoint");
         Self {
@@ -113,13 +115,13 @@ impl Mcp {
     /// Initializes, without the confirmation.
     pub(crate) async fn open(scene: &Scene, token: &str, version: &str) -> Self {
         let mut posts = scene.wire().await;
-        let hello = Ask::post(scene, "/mcp", token, &initialize(0, version));
+        let hello = Ask::post(scene, &scene.target("/mcp"), token, &initialize(0, version));
         let reply = posts.ask(&hello).await.is(200);
         let id = reply.header("mcp-session-id").expect("an id").to_owned();
         let version = reply.json()["result"]["protocolVersion"].clone();
         let version = version.as_str().expect("a version").to_owned();
-        let mut template =
-            Ask::post(scene, "/mcp", token, &Value::Null).header("Mcp-Session-Id", &id);
+        let mut template = Ask::post(scene, &scene.target("/mcp"), token, &Value::Null)
+            .header("Mcp-Session-Id", &id);
         if version.as_str() > "2025-03-26" {
             template = template.header("MCP-Protocol-Version", &version);
         }
@@ -152,12 +154,12 @@ impl Mcp {
 
     /// A good GET of the session's stream.
     pub(crate) fn stream(&self, scene: &Scene) -> Ask {
-        Ask::stream(scene, "/mcp", &self.token).header("Mcp-Session-Id", &self.id)
+        Ask::stream(scene, &scene.target("/mcp"), &self.token).header("Mcp-Session-Id", &self.id)
     }
 
     /// A good DELETE of the session.
     pub(crate) fn end(&self, scene: &Scene) -> Ask {
-        Ask::new(scene, "DELETE", "/mcp")
+        Ask::new(scene, "DELETE", &scene.target("/mcp"))
             .bearer(&self.token)
             .header("Mcp-Session-Id", &self.id)
     }

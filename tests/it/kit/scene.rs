@@ -30,13 +30,15 @@ pub(crate) struct Scene {
     pub(crate) clock: Clock,
     running: Option<Running>,
     address: SocketAddr,
+    /// The path of its public URL.
+    prefix: &'static str,
     system: System,
     thread: Option<thread::JoinHandle<()>>,
     panics_expected: u64,
 }
 
 /// Small and quick settings on free ports; the issuer is added by the scene.
-fn settings() -> Config {
+pub(crate) fn settings() -> Config {
     let mut config = Config::default();
     config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.server.admin_listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -101,6 +103,7 @@ impl Scene {
             key,
             clock,
             address: authority.parse().unwrap(),
+            prefix: "",
             running: Some(running),
             system,
             thread: Some(thread),
@@ -121,9 +124,14 @@ impl Scene {
         self.address.to_string()
     }
 
-    /// The URL of a path.
+    /// The URL of a path below the public one.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{}{path}", self.address, self.prefix)
+    }
+
+    /// The target of a path below the public URL.
+    pub(crate) fn target(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
     }
 
     /// Stops the server as SIGTERM does, on a task of its own.
@@ -137,6 +145,11 @@ impl Scene {
     pub(crate) fn move_to(&mut self, usher: &Usher) {
         self.address = usher.authority().parse().unwrap();
         self.clock = Clock::system();
+    }
+
+    /// Points at somebody else's server instead, where the issuer is known too.
+    pub(crate) fn move_below(&mut self, address: SocketAddr, prefix: &'static str) {
+        (self.address, self.prefix) = (address, prefix);
     }
 
     /// So many panics are meant to happen.
