@@ -8,17 +8,17 @@ use std::net::SocketAddr;
 use actix_web::dev::ServerHandle;
 use serde_json::{Value, json};
 
-use super::{Running, Server, ServerError};
+use super::{Mounted, Running, Server, ServerError};
 #[cfg(feature = "rmcp")]
 use crate::rmcp::Rmcp;
 use crate::{
     auth::Verification,
     config::{Config, IssuerSection},
     handler::{Catalog, Changes, Prompt, Resource, ResourceTemplate, Tool},
-    idp::{self, Idp, ResourceServer, User},
+    idp::{self, BoundIdp, Idp, ResourceServer, User},
     metadata::Issuer,
     shutdown::Signals,
-    units::HumanDuration,
+    units::{HumanDuration, PublicUrl},
 };
 
 /// A server with its provider, not running yet.
@@ -139,15 +139,44 @@ impl DevServer {
     /// # Errors
     /// See [`ServerError`]; a provider anywhere but on this machine is refused.
     pub fn start(self) -> Result<RunningDev, ServerError> {
+        // Both addresses are checked before anything listens.
+        let listen = self.server.config.server.listen;
+        if !listen.ip().is_loopback() {
+            return Err(ServerError::DevNotLoopback(listen.to_string()));
+        }
+        let (server, idp, settings) = self.introduce()?;
+        let bound = server.bind()?;
+        let provider = serve(idp, bound.url())?;
+        let running = bound.start()?;
+        Ok(RunningDev {
+            running,
+            provider,
+            settings,
+        })
+    }
+
+    /// The same for an `App` of your own, as [`Server::mount`]. The provider runs until its actix
+    /// system ends.
+    ///
+    /// # Errors
+    /// See [`ServerError`]; a `server.public_url` anywhere but on this machine is refused.
+    pub fn mount(self) -> Result<Mounted, ServerError> {
+        let url = self.server.config.server.public_url.clone();
+        let url = url.ok_or(ServerError::NoPublicUrl)?;
+        if !url.is_loopback() {
+            return Err(ServerError::DevNotLoopback(url.to_string()));
+        }
+        let (server, idp, _settings) = self.introduce()?;
+        serve(idp, &url)?;
+        server.mount()
+    }
+
+    /// Takes the provider's address, and tells the server of it as of any other.
+    fn introduce(self) -> Result<(Server, BoundIdp, idp::Config), ServerError> {
         let Self {
             mut server,
             mut provider,
         } = self;
-        // Both addresses are checked before anything listens.
-        let listen = server.config.server.listen;
-        if !listen.ip().is_loopback() {
-            return Err(ServerError::DevNotLoopback(listen));
-        }
         let resource_server = ResourceServer::generate(RESOURCE_SERVER)?;
         let credentials = resource_server.clone();
         provider.resource_server = Some(resource_server);
@@ -166,18 +195,7 @@ impl DevServer {
             introspection_client_secret_file: None,
             ..server.config.issuer
         };
-        let bound = server.bind()?;
-        let url = bound.url();
-        let resources = ["/mcp", "/sse", ""].map(|path| url.join(path));
-        let provider = idp.serve(resources)?;
-        let handle = provider.handle();
-        actix_web::rt::spawn(provider);
-        let running = bound.start()?;
-        Ok(RunningDev {
-            running,
-            provider: handle,
-            settings,
-        })
+        Ok((server, idp, settings))
     }
 
     /// Starts both, and runs until the operator sends SIGTERM or SIGINT.
@@ -189,6 +207,15 @@ impl DevServer {
         self.start()?.until_signalled(signals).await;
         Ok(())
     }
+}
+
+/// Runs the provider for the resources at this URL.
+fn serve(idp: BoundIdp, url: &PublicUrl) -> Result<ServerHandle, ServerError> {
+    let resources = ["/mcp", "/sse", ""].map(|path| url.join(path));
+    let provider = idp.serve(resources)?;
+    let handle = provider.handle();
+    actix_web::rt::spawn(provider);
+    Ok(handle)
 }
 
 impl RunningDev {

@@ -27,9 +27,9 @@ pub enum ServerError {
     /// A server with the embedded provider is for one machine.
     #[cfg(feature = "dev-idp")]
     #[error(
-        "usher dev listens on this machine only, as 127.0.0.1:3001, and not on {0}; use usher serve"
+        "the development provider is for this machine only, as 127.0.0.1:3001, and not for {0}; use usher serve"
     )]
-    DevNotLoopback(SocketAddr),
+    DevNotLoopback(String),
     /// The embedded provider did not start.
     #[cfg(feature = "dev-idp")]
     #[error("could not start the embedded provider")]

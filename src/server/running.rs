@@ -24,6 +24,7 @@ pub struct BoundServer {
 #[derive(Debug)]
 pub struct Running {
     mounted: Mounted,
+    address: SocketAddr,
     admin: SocketAddr,
     public_handle: ServerHandle,
     admin_handle: ServerHandle,
@@ -67,7 +68,7 @@ impl BoundServer {
         } = self;
         let workers = server.config.server.workers;
         let mounted = Mounted::build(server, public_url)?;
-        let admin_address = admin.address;
+        let (address, admin_address) = (public.address, admin.address);
         let (public_server, public_handle) =
             listener::public(public, mounted.clone(), workers).map_err(ServerError::Listen)?;
         let (admin_server, admin_handle) =
@@ -78,6 +79,7 @@ impl BoundServer {
         tracing::info!(url = %mounted.url(), admin = %admin_address, issuer = mounted.issuer(), "usher is listening");
         Ok(Running {
             mounted,
+            address,
             admin: admin_address,
             public_handle,
             admin_handle,
@@ -86,6 +88,12 @@ impl BoundServer {
 }
 
 impl Running {
+    /// Where it listens for clients.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The address of the admin listener.
     #[must_use]
     pub fn admin(&self) -> SocketAddr {

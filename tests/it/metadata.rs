@@ -89,6 +89,26 @@ async fn urls_come_from_the_configuration_and_from_no_header() {
     }
 }
 
+// A path of the public URL is in front of everything but the well-known documents.
+#[tokio::test]
+async fn below_a_path_everything_is_where_its_url_says() {
+    let url = "http://localhost:1/ai";
+    let scene = Scene::with(|config| config.server.public_url = Some(url.parse().unwrap())).await;
+    let document = format!("{OURS}/ai/mcp");
+
+    let refused = get(&scene, "/ai/mcp").await.is(401);
+
+    let named = format!("resource_metadata=\"http://localhost:1{document}\"");
+    assert!(refused.challenge().contains(&named), "{named}");
+    let resource = &get(&scene, &document).await.is(200).json()["resource"];
+    assert_eq!(*resource, format!("{url}/mcp"));
+    get(&scene, "/ai").await.is(200);
+    get(&scene, "/ai/").await.is(200);
+    for elsewhere in ["/", "/mcp", OURS, THEIRS, &format!("{OURS}/mcp")] {
+        get(&scene, elsewhere).await.is(404);
+    }
+}
+
 // M05
 #[tokio::test]
 async fn any_page_may_read_metadata_and_no_page_with_its_cookies() {

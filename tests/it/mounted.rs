@@ -20,8 +20,11 @@ use serde_json::json;
 use crate::kit::{
     Ask, Mcp, Scene, Sse, eventually,
     mcp::{call, initialize},
+    process::{Usher, example},
+    reply::Reply,
     scene::{number, settings},
     tools::{self, Gate},
+    wire::Wire,
 };
 
 const OURS: &str = "/.well-known/oauth-protected-resource";
@@ -305,7 +308,7 @@ async fn a_host_that_stops_in_order_cuts_nobody_off() {
         .unwrap();
 }
 
-// Nobody can reach them any more: sessions, calls and streams are gone, and so are their threads.
+// Nobody can reach them any more, so sessions, calls and streams are over.
 #[tokio::test]
 async fn a_host_that_says_nothing_leaves_nothing_behind() {
     let gate = Gate::default();
@@ -324,6 +327,33 @@ async fn a_host_that_says_nothing_leaves_nothing_behind() {
 
     eventually("the sessions are over", || live(&metrics) == 0).await;
     assert_eq!((gate.gone(), gate.ended()), (1, 0));
+}
+
+// Its own words: what it prints is where clients go.
+#[tokio::test]
+async fn the_example_serves_signs_in_and_stops() {
+    let mut host = Usher::start(example("mounted", &["127.0.0.1:0"]));
+    let url = url::Url::parse(host.ready.as_str().unwrap()).unwrap();
+    let address = url.socket_addrs(|| None).unwrap()[0];
+    let get = async |target: &str| -> Reply {
+        let ask = Ask {
+            method: "GET".to_owned(),
+            target: target.to_owned(),
+            headers: vec![("Host".to_owned(), address.to_string())],
+            body: Vec::new(),
+        };
+        Wire::open(address).await.ask(&ask).await
+    };
+
+    assert_eq!(get("/").await.is(200).text(), "The rest of your app");
+    get(url.path()).await.is(401);
+    let document = get(&format!("{OURS}{}", url.path())).await.is(200).json();
+    let issuer = document["authorization_servers"][0].as_str().unwrap();
+    assert!(issuer.starts_with("http://127.0.0.1:"), "{issuer}");
+
+    host.signal("TERM");
+    let (code, logs) = host.end(Duration::from_secs(10));
+    assert_eq!(code, Some(0), "{logs}");
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! The `usher` binary, started and ended by its pid.
 
 use std::{
+    ffi::OsStr,
     io::Read,
+    path::Path,
     process::{Child, Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
@@ -22,7 +24,23 @@ pub(crate) struct Usher {
 
 /// The binary with these arguments and a clean environment.
 pub(crate) fn usher(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+    quiet(env!("CARGO_BIN_EXE_usher"), arguments)
+}
+
+/// An example with these arguments and a clean environment, built if it is not yet.
+pub(crate) fn example(name: &str, arguments: &[&str]) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--offline", "--example", name]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().unwrap().success(), "{cargo:?}");
+    let folder = Path::new(env!("CARGO_BIN_EXE_usher")).parent().unwrap();
+    quiet(folder.join("examples").join(name), arguments)
+}
+
+fn quiet(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .env_clear()
@@ -80,7 +98,7 @@ impl Usher {
         Self::start(usher(&arguments))
     }
 
-    /// Starts a command that says in one JSON line when it is ready.
+    /// Starts a command that says in one line, which may be JSON, when it is ready.
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut output = child.stdout.take().unwrap();
@@ -95,14 +113,13 @@ impl Usher {
         while output.read(&mut byte).unwrap() == 1 && byte != *b"\n" {
             line.push(byte[0]);
         }
-        let ready = match serde_json::from_slice(&line) {
-            Ok(ready) => ready,
-            Err(_nothing) => {
-                let _gone = child.kill();
-                let _gone = child.wait();
-                panic!("the binary did not start: {}", logs.join().unwrap());
-            }
-        };
+        if line.is_empty() {
+            let _gone = child.kill();
+            let _gone = child.wait();
+            panic!("the binary did not start: {}", logs.join().unwrap());
+        }
+        let text = || Value::String(String::from_utf8_lossy(&line).into_owned());
+        let ready = serde_json::from_slice(&line).unwrap_or_else(|_no_json| text());
         Self {
             child,
             ready,

@@ -97,12 +97,11 @@ impl Scene {
             runner.run().unwrap();
         });
         let (issuer, running, system) = started.recv().unwrap();
-        let authority = running.url().authority().to_owned();
         Self {
             issuer,
             key,
             clock,
-            address: authority.parse().unwrap(),
+            address: running.address(),
             prefix: "",
             running: Some(running),
             system,
