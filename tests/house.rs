@@ -189,14 +189,16 @@ fn no_file_is_longer_than_a_sitting() {
 }
 
 #[test]
-fn the_readme_shows_the_example_as_it_is() {
+fn pages_show_the_examples_as_they_are() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
-    let example = fs::read_to_string(folder.join("examples/hello.rs")).unwrap();
-    let code = example.split_once("\n\n").unwrap().1.trim();
+    for (page, example) in [
+        ("README.md", "examples/hello.rs"),
+        ("docs/embedding.md", "examples/mounted.rs"),
+    ] {
+        let text = fs::read_to_string(folder.join(page)).unwrap();
+        let code = fs::read_to_string(folder.join(example)).unwrap();
+        let code = code.split_once("\n\n").unwrap().1.trim();
 
-    assert!(
-        readme.contains(code),
-        "README.md and examples/hello.rs differ"
-    );
+        assert!(text.contains(code), "{page} and {example} differ");
+    }
 }
