@@ -59,7 +59,7 @@ function judgeWire(client, origin, http, hasToken) {
   if (client.transport === 'sse') {
     assert.equal(count((one) => one.method === 'GET' && one.status === 200), 1, `not one stream:\n${written}`);
     const posts = inside.filter((one) => one.method === 'POST');
-    assert.ok(posts.every((one) => one.path.startsWith('/messages') && one.status === 202), `a POST was not 202:\n${written}`);
+    assert.ok(posts.every((one) => one.path.endsWith('/messages') && one.status === 202), `a POST was not 202:\n${written}`);
     if (client.discoversFirst) assert.deepEqual(posts.slice(0, 2).map((one) => one.rpc), ['server/discover', 'initialize'], `not discover, then initialize:\n${written}`);
   } else if (client.version === MODERN) {
     assert.equal(count((one) => one.rpc === 'initialize'), 0, `initialize in the stateless era:\n${written}`);

@@ -20,8 +20,19 @@ const env = { NODE }; // for the stand-in only
 
 export const usherDev = (...more) => launch('usher dev', binary(), ['dev', ...anyPort, '--provider-listen', '127.0.0.1:0', ...more], { env });
 
+const example = (name) => join(dirname(binary()), 'examples', name);
+
 /** examples/conformance: every feature of the library, with a provider of its own. */
-export const conformanceServer = () => launch('conformance server', process.env.CONFORMANCE_BIN ?? join(dirname(binary()), 'examples', 'conformance'), [], { env });
+export const conformanceServer = () => launch('conformance server', process.env.CONFORMANCE_BIN ?? example('conformance'), [], { env });
+
+/** examples/mounted: Usher below a path of somebody else's App; it prints the URL of its endpoint. */
+export async function mountedServer() {
+  const host = start('mounted', example('mounted'), ['127.0.0.1:0']);
+  const mcp = await host.line(30_000, 'its URL', (line) => line.startsWith('http://') && line);
+  const at = (path) => new URL(path, mcp).href;
+  host.ready = { mcp, sse: at('sse'), url: at('.').replace(/\/$/, ''), home: at('/'), demo: { username: 'demo', password: 'demo' } };
+  return host;
+}
 
 export function usherServe(issuer, settings = {}) {
   const set = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
