@@ -258,6 +258,7 @@ fn why(error: &FetchError) -> &'static str {
         FetchError::Setup(_) => "no HTTP client",
         FetchError::Deadline(_) => "no answer in time",
         FetchError::Unreachable { .. } => "unreachable",
+        FetchError::OutOfReach { .. } => "out of reach",
         FetchError::TooLarge(_) => "the answer is too large",
         FetchError::Status { .. } => "the answer is no success",
         FetchError::Unreadable(_) => "the answer is not JSON",

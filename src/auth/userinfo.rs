@@ -54,6 +54,7 @@ mod tests {
         let answer = Answer {
             status: StatusCode::from_u16(status).unwrap(),
             retry_after: Some(Duration::from_secs(9)),
+            headers: reqwest::header::HeaderMap::new(),
             body: body.into(),
         };
         read(&answer).unwrap_err()

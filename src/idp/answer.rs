@@ -4,9 +4,8 @@
 //! people get pages; the user's browser gets redirects.
 
 use actix_web::{
-    Error, HttpRequest, HttpResponse, HttpResponseBuilder,
+    HttpResponse, HttpResponseBuilder,
     http::{StatusCode, header},
-    web::Bytes,
 };
 use maud::Markup;
 use serde::Serialize;
@@ -15,8 +14,6 @@ use serde_json::json;
 use super::{
     error::{OAuthError, PageError},
     pages,
-    parameters::Parameters,
-    provider::Provider,
     registration::RETRY_AFTER_FULL,
 };
 use crate::page;
@@ -139,6 +136,7 @@ pub(super) fn page(status: StatusCode, body: Markup, form_targets: &[String]) ->
 pub(super) fn error_page(error: &PageError) -> HttpResponse {
     let status = match error {
         PageError::UnknownClient
+        | PageError::ClientDocument(_)
         | PageError::UnknownRedirectUri
         | PageError::TransactionGone
         | PageError::Unreadable => StatusCode::BAD_REQUEST,
@@ -178,17 +176,6 @@ pub(super) fn went(result: Result<HttpResponse, PageError>) -> HttpResponse {
 /// Leads to JSON or to a refusal.
 pub(super) fn told(result: Result<HttpResponse, OAuthError>) -> HttpResponse {
     result.unwrap_or_else(|error| refusal(&error))
-}
-
-/// The answer to a form that a client posts: what `serve` makes of it, or a refusal.
-pub(super) fn to_form(
-    provider: &Provider,
-    request: &HttpRequest,
-    body: Result<Bytes, Error>,
-    serve: impl FnOnce(&Provider, &HttpRequest, &Parameters) -> Result<HttpResponse, OAuthError>,
-) -> HttpResponse {
-    let parameters = Parameters::of_form(request, body);
-    told(parameters.and_then(|parameters| serve(provider, request, &parameters)))
 }
 
 fn to_scripts(status: StatusCode) -> HttpResponseBuilder {

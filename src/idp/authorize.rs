@@ -14,11 +14,8 @@ use super::{
 };
 
 pub(super) async fn get(provider: web::Data<Provider>, request: HttpRequest) -> HttpResponse {
-    answer::went(authorize(
-        &provider,
-        &request,
-        &Parameters::of_query(&request),
-    ))
+    let parameters = Parameters::of_query(&request);
+    answer::went(authorize(&provider, &request, &parameters).await)
 }
 
 /// OpenID Connect Core §3.1.2.1 wants POST as well.
@@ -27,26 +24,24 @@ pub(super) async fn post(
     request: HttpRequest,
     body: Result<web::Bytes, Error>,
 ) -> HttpResponse {
-    answer::went(
-        Parameters::of_form(&request, body)
-            .map_err(|_malformed| PageError::Unreadable)
-            .and_then(|parameters| authorize(&provider, &request, &parameters)),
-    )
+    answer::went(match Parameters::of_page(&request, body) {
+        Ok(parameters) => authorize(&provider, &request, &parameters).await,
+        Err(unreadable) => Err(unreadable),
+    })
 }
 
-fn authorize(
+async fn authorize(
     provider: &Provider,
     request: &HttpRequest,
     parameters: &Parameters,
 ) -> Result<HttpResponse, PageError> {
+    let client_id = parameters.one("client_id").ok().flatten();
+    let client_id = client_id.ok_or(PageError::UnknownClient)?;
+    provider.look_up(client_id).await?;
     let now = provider.clock.now();
     let state = &mut *provider.state();
-    let client = parameters
-        .one("client_id")
-        .ok()
-        .flatten()
-        .and_then(|id| state.clients.find(now, id))
-        .ok_or(PageError::UnknownClient)?;
+    let client = state.clients.find(now, client_id);
+    let client = client.ok_or(PageError::UnknownClient)?;
     let return_to = Return::read(parameters, &client)?;
     let asked = AuthorizationRequest::read(
         parameters,

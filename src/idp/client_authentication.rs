@@ -2,16 +2,34 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, http::header};
+use actix_web::{Error, HttpRequest, HttpResponse, http::header, web::Bytes};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use url::form_urlencoded;
 
 use super::{
+    answer,
     clients::{Client, Clients},
     error::OAuthError,
     parameters::Parameters,
+    provider::Provider,
 };
 use crate::{secret::Secret, time::Timestamp};
+
+/// The answer to a form that a client posts: what `serve` makes of it, or a refusal.
+pub(super) async fn answer_form(
+    provider: &Provider,
+    request: &HttpRequest,
+    body: Result<Bytes, Error>,
+    serve: impl FnOnce(&Provider, &Credentials, &Parameters) -> Result<HttpResponse, OAuthError>,
+) -> HttpResponse {
+    let answered = async {
+        let parameters = Parameters::of_form(request, body)?;
+        let credentials = Credentials::read(request, &parameters)?;
+        provider.look_up(&credentials.client_id).await?;
+        serve(provider, &credentials, &parameters)
+    };
+    answer::told(answered.await)
+}
 
 /// What a client sent about itself, by header or in the form.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
-//! The clients: the official one, and those that registered themselves.
+//! The clients: the official one, those that registered themselves, and those whose `client_id` is
+//! the URL of a document that describes them.
 //!
-//! [`Clients::find`] is the one place that turns a `client_id` into a client; client ID metadata
-//! documents (a `client_id` that is an https URL) would be its third source.
+//! [`Clients::find`] is the one place that turns a `client_id` into a client. A document is read
+//! before that, by `documents`.
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::{
     IdpError,
+    client_document::DocumentUrl,
     client_metadata::{AuthenticationMethod, VerifiedClientMetadata},
     config::{Config, OfficialClient},
     error::OAuthError,
@@ -26,6 +28,8 @@ pub(super) struct Client {
     pub(super) name: Option<String>,
     /// First-party: its users are not asked for consent.
     pub(super) official: bool,
+    /// Host and port of the document that describes it. Its id is then known to everybody.
+    pub(super) publisher: Option<String>,
     pub(super) redirect_uris: Vec<RedirectUri>,
     /// Whether it may have refresh tokens.
     pub(super) refreshes: bool,
@@ -62,6 +66,7 @@ impl Client {
 pub(super) struct Clients {
     official: Arc<Client>,
     registered: Table<String, Arc<Client>>,
+    described: Table<String, Arc<Client>>,
     unused_for: HumanDuration,
 }
 
@@ -77,6 +82,7 @@ impl Clients {
         Ok(Self {
             official: Arc::new(official(&config.official_client)?),
             registered: Table::new(config.limits.clients),
+            described: Table::new(config.limits.client_documents),
             unused_for: config.lifetimes.client,
         })
     }
@@ -87,6 +93,9 @@ impl Clients {
             return Some(Arc::clone(&self.official));
         }
         let id = id.to_owned();
+        if let Some(client) = self.described.get(now, &id) {
+            return Some(Arc::clone(client));
+        }
         let client = self.registered.get(now, &id).map(Arc::clone)?;
         self.registered.extend(&id, now.plus(self.unused_for.get()));
         Some(client)
@@ -106,6 +115,7 @@ impl Clients {
             id: random::identifier()?,
             name: metadata.client_name.clone(),
             official: false,
+            publisher: None,
             redirect_uris: metadata.redirect_uris.clone(),
             refreshes: metadata.refreshes,
             secret: secret.as_deref().map(Digest::of),
@@ -117,6 +127,27 @@ impl Clients {
             now.plus(self.unused_for.get()),
         )?;
         Ok(Registered { client, secret })
+    }
+
+    /// Keeps a client as its document describes it, until the copy is too old.
+    pub(super) fn keep(
+        &mut self,
+        now: Timestamp,
+        url: &DocumentUrl,
+        metadata: &VerifiedClientMetadata,
+        expires_at: Timestamp,
+    ) {
+        let client = Client {
+            id: url.as_str().to_owned(),
+            name: metadata.client_name.clone(),
+            official: false,
+            publisher: Some(url.publisher().to_owned()),
+            redirect_uris: metadata.redirect_uris.clone(),
+            refreshes: metadata.refreshes,
+            secret: None,
+        };
+        self.described
+            .insert_over(now, client.id.clone(), Arc::new(client), expires_at);
     }
 }
 
@@ -137,6 +168,7 @@ fn official(config: &OfficialClient) -> Result<Client, IdpError> {
         id: config.client_id.clone(),
         name: Some(config.name.clone()),
         official: true,
+        publisher: None,
         redirect_uris,
         refreshes: true,
         secret: None,

@@ -8,7 +8,10 @@ use std::{
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{IdpError, random, resource};
-use crate::{secret::Secret, units::HumanDuration};
+use crate::{
+    secret::Secret,
+    units::{ByteSize, HumanDuration},
+};
 
 /// Settings of the embedded provider. [`Config::dev_defaults`] is what `usher dev` starts with.
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ pub struct Config {
     /// The protected resource's own credential for the introspection endpoint; with it, it may ask
     /// about every token. Default none.
     pub resource_server: Option<ResourceServer>,
+    /// Clients that are described by a document of their own.
+    pub client_documents: ClientDocuments,
     /// How long things live.
     pub lifetimes: Lifetimes,
     /// How many there may be.
@@ -61,6 +66,26 @@ pub struct OfficialClient {
     /// Loopback redirect URIs; any port is taken (RFC 8252 §7.3). Default: `/callback` and
     /// `/oauth/callback` on `127.0.0.1`, `localhost` and `[::1]`, which the usual clients use.
     pub redirect_uris: Vec<String>,
+}
+
+/// Client ID metadata documents: a `client_id` that is the URL where a client's metadata is
+/// (draft-ietf-oauth-client-id-metadata-document). Each is read from where the client says, without
+/// redirects, from public addresses only.
+#[derive(Debug, Clone)]
+pub struct ClientDocuments {
+    /// Whether documents on this machine are read too, by http as well, which the draft does not
+    /// have: agents in development have no other place. Default false; [`Config::dev_defaults`] sets
+    /// it, since who can reach the provider is on this machine too.
+    pub loopback: bool,
+    /// From the first byte sent to the last byte read. Above zero; default 3 s.
+    pub deadline: HumanDuration,
+    /// Largest document. Default 5 KiB, as the draft advises.
+    pub bytes_max: ByteSize,
+    /// Shortest time for which a copy is used, whatever its `Cache-Control` says: long enough for the
+    /// sign-in that it was read for. Default 1 min.
+    pub kept_at_least: HumanDuration,
+    /// Longest time. Default 1 d.
+    pub kept_at_most: HumanDuration,
 }
 
 /// A credential for the introspection endpoint (RFC 7662 §2.1).
@@ -105,6 +130,11 @@ pub struct Limits {
     pub clients: usize,
     /// Registrations taken in a minute; the next is a 429. Default 120.
     pub registrations_per_minute: u32,
+    /// Copies of clients' documents; in a full table the one that expires next makes room, since it can
+    /// be read again. Default 1,000.
+    pub client_documents: usize,
+    /// Documents read in a minute; for the next client it is a 503. Default 60.
+    pub client_documents_per_minute: u32,
     /// Authorization requests waiting for their user. Default 10,000.
     pub transactions: usize,
     /// Browsers known by their cookie. Default 10,000.
@@ -135,6 +165,10 @@ impl Config {
             official_client: OfficialClient::default(),
             resources: Vec::new(),
             resource_server: None,
+            client_documents: ClientDocuments {
+                loopback: true,
+                ..ClientDocuments::default()
+            },
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
             demo_hint: true,
@@ -208,6 +242,18 @@ impl Default for OfficialClient {
     }
 }
 
+impl Default for ClientDocuments {
+    fn default() -> Self {
+        Self {
+            loopback: false,
+            deadline: HumanDuration::from_secs(3),
+            bytes_max: ByteSize::from_kib(5),
+            kept_at_least: HumanDuration::from_secs(60),
+            kept_at_most: HumanDuration::from_secs(86_400),
+        }
+    }
+}
+
 impl ResourceServer {
     /// A credential with a fresh secret, for a resource server in the same process.
     ///
@@ -243,6 +289,8 @@ impl Default for Limits {
         Self {
             clients: 10_000,
             registrations_per_minute: 120,
+            client_documents: 1_000,
+            client_documents_per_minute: 60,
             transactions: 10_000,
             browsers: 10_000,
             consents: 10_000,

@@ -25,11 +25,8 @@ pub(super) async fn post(
     request: HttpRequest,
     body: Result<web::Bytes, Error>,
 ) -> HttpResponse {
-    answer::went(
-        Parameters::of_form(&request, body)
-            .map_err(|_malformed| PageError::Unreadable)
-            .and_then(|form| decide(&provider, &request, &form)),
-    )
+    let form = Parameters::of_page(&request, body);
+    answer::went(form.and_then(|form| decide(&provider, &request, &form)))
 }
 
 fn show(provider: &Provider, request: &HttpRequest) -> Result<HttpResponse, PageError> {
@@ -49,6 +46,7 @@ fn show(provider: &Provider, request: &HttpRequest) -> Result<HttpResponse, Page
         transaction: id,
         form_token: &transaction.form_token,
         agent: request.client.display_name(),
+        publisher: request.client.publisher.as_deref(),
         destination: redirect_uri::destination(&request.return_to.redirect_uri),
         resources: &request.resources,
         scopes: &request.scopes,

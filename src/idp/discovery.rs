@@ -36,6 +36,8 @@ struct Metadata<'a> {
     claims_parameter_supported: bool,
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
+    /// A `client_id` may be the URL of a document (draft-ietf-oauth-client-id-metadata-document).
+    client_id_metadata_document_supported: bool,
     /// RFC 9207: `iss` is in every authorization response, errors included.
     authorization_response_iss_parameter_supported: bool,
 }
@@ -99,6 +101,7 @@ fn describe(issuer: &str) -> Metadata<'_> {
         claims_parameter_supported: false,
         request_parameter_supported: false,
         request_uri_parameter_supported: false,
+        client_id_metadata_document_supported: true,
         authorization_response_iss_parameter_supported: true,
     }
 }

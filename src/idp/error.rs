@@ -6,9 +6,10 @@
 use std::{io, net::SocketAddr};
 
 use super::{
-    client_metadata::MetadataError, random::NoRandomness, redirect_uri::RedirectUriError,
-    table::Full,
+    client_document::DocumentError, client_metadata::MetadataError, random::NoRandomness,
+    redirect_uri::RedirectUriError, table::Full,
 };
+use crate::fetch::FetchError;
 
 /// Why the provider does not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,9 @@ pub enum IdpError {
     /// The operating system gave none.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
+    /// The HTTP client for clients' documents could not be set up.
+    #[error("could not set up the HTTP client")]
+    Fetcher(#[source] FetchError),
     /// The signing key could not be made.
     #[error("could not make the signing key")]
     Key,
@@ -153,6 +157,18 @@ impl From<Full> for OAuthError {
     }
 }
 
+impl From<DocumentError> for OAuthError {
+    fn from(error: DocumentError) -> Self {
+        match error {
+            DocumentError::NotHad(_) | DocumentError::Busy => Self::TemporarilyUnavailable,
+            DocumentError::Url(_)
+            | DocumentError::Document(_)
+            | DocumentError::Metadata(_)
+            | DocumentError::RedirectUri(_) => Self::InvalidClient,
+        }
+    }
+}
+
 impl From<NoRandomness> for OAuthError {
     fn from(_: NoRandomness) -> Self {
         Self::ServerError
@@ -164,6 +180,8 @@ impl From<NoRandomness> for OAuthError {
 pub(super) enum PageError {
     /// RFC 6749 §4.1.2.1: never redirect for a client that is not known.
     UnknownClient,
+    /// Nor for one whose document can't be used.
+    ClientDocument(DocumentError),
     /// RFC 6749 §4.1.2.1, RFC 9700 §4.11: never redirect to an address that is not registered.
     UnknownRedirectUri,
     /// The transaction ended, expired, or began in another browser.
@@ -188,6 +206,15 @@ pub(super) enum PageError {
 impl From<Full> for PageError {
     fn from(_: Full) -> Self {
         Self::Unavailable
+    }
+}
+
+impl From<DocumentError> for PageError {
+    fn from(error: DocumentError) -> Self {
+        match error {
+            DocumentError::Busy => Self::Unavailable,
+            error => Self::ClientDocument(error),
+        }
     }
 }
 

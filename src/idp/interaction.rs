@@ -15,6 +15,7 @@ use super::{
     grants::{CodeTerms, Grant},
     provider::{Provider, State},
     random::{self, Digest},
+    redirect_uri,
     request::{AuthorizationRequest, Return},
 };
 use crate::{scope::Scopes, time::Timestamp};
@@ -73,10 +74,18 @@ pub(super) fn next_step(
         return Step::Grant(request.scopes.clone());
     }
     match remembered {
-        Some(scopes) if !request.prompt.consent => Step::Grant(scopes),
+        Some(scopes) if !request.prompt.consent && !may_be_anybody(request) => Step::Grant(scopes),
         _ if request.prompt.none => Step::Refuse(OAuthError::ConsentRequired),
         _ => Step::Consent,
     }
+}
+
+/// Whether another program may be behind this request than the one that was agreed to: everybody
+/// knows the id of a client with a document, and whatever runs on the user's device may wait at a
+/// redirect URI there (RFC 8252 §8.6).
+fn may_be_anybody(request: &AuthorizationRequest) -> bool {
+    request.client.publisher.is_some()
+        && redirect_uri::looks_native(&request.return_to.redirect_uri)
 }
 
 /// Begins a transaction and takes its first step.

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 
 use super::{
     answer,
-    client_authentication::Credentials,
+    client_authentication::{Credentials, answer_form},
     error::OAuthError,
     parameters::Parameters,
     provider::{Provider, State},
@@ -34,18 +34,17 @@ pub(super) async fn post(
     request: HttpRequest,
     body: Result<web::Bytes, Error>,
 ) -> HttpResponse {
-    answer::to_form(&provider, &request, body, introspect)
+    answer_form(&provider, &request, body, introspect).await
 }
 
 fn introspect(
     provider: &Provider,
-    request: &HttpRequest,
+    credentials: &Credentials,
     parameters: &Parameters,
 ) -> Result<HttpResponse, OAuthError> {
     let now = provider.clock.now();
-    let credentials = Credentials::read(request, parameters)?;
     let state = &mut *provider.state();
-    let asker = asker(provider, state, now, &credentials)?;
+    let asker = asker(provider, state, now, credentials)?;
     let token = parameters.required("token", "token is missing")?;
     let told = access_token(provider, state, now, &asker, token)
         .or_else(|| refresh_token(provider, state, now, &asker, token))

@@ -2,7 +2,7 @@
 //!
 //! It is an actix-web server of its own, on a listener of its own, and shares nothing with Usher's
 //! but the look of its pages. It signs in the users configured, lets any agent register itself
-//! (RFC 7591), asks the user on a consent page what a third-party agent may know and do, and issues
+//! (RFC 7591) or be described by a document of its own (client ID metadata documents), asks the user on a consent page what a third-party agent may know and do, and issues
 //! JWT access tokens for the resources configured, opaque ones otherwise, as Logto does. Everything
 //! is in memory, bounded, and gone at the end; the signing key too.
 //!
@@ -22,19 +22,22 @@
 //! ```
 //!
 //! Where to look: `routes` says which address leads where; `authorize` → `interaction` → `sign_in` →
-//! `consent` is the user's way, `token` the client's; `grants` holds what tokens stand for; `answer`
+//! `consent` is the user's way, `token` the client's; `clients` knows who they are, and
+//! `documents` asks where nobody registered; `grants` holds what tokens stand for; `answer`
 //! is the only file that knows statuses and headers.
 
 mod answer;
 mod authorize;
 mod browser;
 mod client_authentication;
+mod client_document;
 mod client_metadata;
 mod clients;
 mod config;
 mod consent;
 mod consents;
 mod discovery;
+mod documents;
 mod error;
 mod grants;
 mod home;
@@ -65,7 +68,7 @@ use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web};
 
 use self::provider::Provider;
 pub use self::{
-    config::{Config, Lifetimes, Limits, OfficialClient, ResourceServer, User},
+    config::{ClientDocuments, Config, Lifetimes, Limits, OfficialClient, ResourceServer, User},
     error::IdpError,
     random::NoRandomness,
 };

@@ -10,7 +10,7 @@ use actix_web::{
 };
 use url::form_urlencoded;
 
-use super::error::OAuthError;
+use super::error::{OAuthError, PageError};
 
 /// Largest body that is read, in bytes.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -41,6 +41,14 @@ impl Parameters {
             ));
         }
         Ok(Self::parse(&body))
+    }
+
+    /// The form that a page of ours was sent back with.
+    pub(super) fn of_page(
+        request: &HttpRequest,
+        body: Result<Bytes, Error>,
+    ) -> Result<Self, PageError> {
+        Self::of_form(request, body).map_err(|_malformed| PageError::Unreadable)
     }
 
     /// A parameter that may come once.

@@ -12,6 +12,7 @@ use super::{
     browser::{self, Browsers},
     clients::Clients,
     consents::Consents,
+    documents::Documents,
     grants::Grants,
     interaction::Transaction,
     keys::SigningKey,
@@ -32,6 +33,7 @@ pub(super) struct Provider {
     pub(super) port: u16,
     pub(super) cookie_name: String,
     pub(super) key: SigningKey,
+    pub(super) documents: Documents,
     state: Mutex<State>,
 }
 
@@ -45,6 +47,7 @@ pub(super) struct State {
     pub(super) grants: Grants,
     pub(super) lockout: Lockout,
     pub(super) registrations: Window,
+    pub(super) document_reads: Window,
 }
 
 impl Provider {
@@ -63,10 +66,12 @@ impl Provider {
             grants: Grants::new(limits, lifetimes),
             lockout: Lockout::new(limits, lifetimes),
             registrations: Window::new(limits.registrations_per_minute),
+            document_reads: Window::new(limits.client_documents_per_minute),
         };
         Ok(Self {
             cookie_name: browser::cookie_name(port),
             key: SigningKey::generate()?,
+            documents: Documents::new(&config.client_documents)?,
             state: Mutex::new(state),
             config,
             clock,

@@ -128,7 +128,7 @@ impl Window {
     }
 
     /// Takes one more, or says in how many seconds one more is taken.
-    fn take(&mut self, now: Timestamp) -> Result<(), u64> {
+    pub(super) fn take(&mut self, now: Timestamp) -> Result<(), u64> {
         let began = match self.began {
             Some(began) if now.since(began).as_secs() < MINUTE_SECONDS => began,
             _ => {

@@ -6,7 +6,10 @@
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 
 use super::{
-    answer, client_authentication::Credentials, error::OAuthError, parameters::Parameters,
+    answer,
+    client_authentication::{Credentials, answer_form},
+    error::OAuthError,
+    parameters::Parameters,
     provider::Provider,
 };
 
@@ -15,17 +18,16 @@ pub(super) async fn post(
     request: HttpRequest,
     body: Result<web::Bytes, Error>,
 ) -> HttpResponse {
-    answer::to_form(&provider, &request, body, revoke)
+    answer_form(&provider, &request, body, revoke).await
 }
 
 /// An unknown token and another client's are answered alike, and nothing happens (RFC 7009 §2.2).
 fn revoke(
     provider: &Provider,
-    request: &HttpRequest,
+    credentials: &Credentials,
     parameters: &Parameters,
 ) -> Result<HttpResponse, OAuthError> {
     let now = provider.clock.now();
-    let credentials = Credentials::read(request, parameters)?;
     let state = &mut *provider.state();
     let client = credentials.authenticate(&mut state.clients, now)?;
     let token = parameters.required("token", "token is missing")?;

@@ -24,11 +24,8 @@ pub(super) async fn post(
     request: HttpRequest,
     body: Result<web::Bytes, Error>,
 ) -> HttpResponse {
-    answer::went(
-        Parameters::of_form(&request, body)
-            .map_err(|_malformed| PageError::Unreadable)
-            .and_then(|form| sign_in(&provider, &request, &form)),
-    )
+    let form = Parameters::of_page(&request, body);
+    answer::went(form.and_then(|form| sign_in(&provider, &request, &form)))
 }
 
 fn show(provider: &Provider, request: &HttpRequest) -> Result<HttpResponse, PageError> {
@@ -129,6 +126,7 @@ fn page(
         transaction: id,
         form_token: &transaction.form_token,
         agent: request.client.display_name(),
+        publisher: request.client.publisher.as_deref(),
         official: request.client.official,
         username,
         failed,

@@ -1,7 +1,8 @@
 //! A bounded map whose entries expire: the only kind of store the provider has.
 //!
 //! Every insertion first drops what has expired, so a table never holds more than its limit and
-//! nothing lives on because nobody came by. A full table refuses; it never forgets what is good.
+//! nothing lives on because nobody came by. A full table refuses; it never forgets what is good, but
+//! for copies of what can be had again ([`Table::insert_over`]).
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -58,6 +59,18 @@ impl<K: Eq + Hash + Clone, V> Table<K, V> {
         self.by_expiry.insert(expiry, key.clone());
         self.entries.insert(key, Entry { value, expiry });
         Ok(())
+    }
+
+    /// Puts in or replaces, and in a full table instead of the entry that expires next.
+    pub(super) fn insert_over(&mut self, now: Timestamp, key: K, value: V, expires_at: Timestamp) {
+        self.purge(now);
+        if self.entries.len() >= self.limit
+            && !self.entries.contains_key(&key)
+            && let Some((_, next)) = self.by_expiry.pop_first()
+        {
+            self.entries.remove(&next);
+        }
+        let _room_was_made = self.insert(now, key, value, expires_at);
     }
 
     pub(super) fn get(&self, now: Timestamp, key: &K) -> Option<&V> {
@@ -157,6 +170,21 @@ mod tests {
         assert_eq!(table.get(at(99), &"a"), Some(&1));
         assert_eq!(table.insert(at(70), "b", 2, at(90)), Err(Full));
         assert!(table.insert(at(100), "b", 2, at(200)).is_ok());
+    }
+
+    #[test]
+    fn in_place_of_a_copy_goes_the_one_that_expires_next() {
+        let mut table = Table::new(2);
+        table.insert(at(0), "long", 1, at(90)).unwrap();
+        table.insert(at(0), "short", 2, at(60)).unwrap();
+
+        table.insert_over(at(1), "new", 3, at(70));
+        table.insert_over(at(1), "new", 4, at(80));
+
+        assert_eq!(table.get(at(1), &"short"), None);
+        assert_eq!(table.get(at(1), &"long"), Some(&1));
+        assert_eq!((table.get(at(1), &"new"), table.len()), (Some(&4), 2));
+        assert_eq!(table.by_expiry.len(), 2);
     }
 
     #[test]

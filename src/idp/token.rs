@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     answer,
-    client_authentication::Credentials,
+    client_authentication::{Credentials, answer_form},
     error::OAuthError,
     grants::{Grant, GrantId},
     parameters::Parameters,
@@ -35,16 +35,15 @@ pub(super) async fn post(
     request: HttpRequest,
     body: Result<web::Bytes, Error>,
 ) -> HttpResponse {
-    answer::to_form(&provider, &request, body, exchange)
+    answer_form(&provider, &request, body, exchange).await
 }
 
 fn exchange(
     provider: &Provider,
-    request: &HttpRequest,
+    credentials: &Credentials,
     parameters: &Parameters,
 ) -> Result<HttpResponse, OAuthError> {
     let now = provider.clock.now();
-    let credentials = Credentials::read(request, parameters)?;
     let state = &mut *provider.state();
     let client = credentials.authenticate(&mut state.clients, now)?;
     let granted = match parameters.required("grant_type", "grant_type is missing")? {

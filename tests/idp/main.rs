@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod authorize;
 #[cfg(test)]
+mod client_document;
+#[cfg(test)]
 mod consent;
 #[cfg(test)]
 mod discovery;

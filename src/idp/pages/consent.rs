@@ -20,6 +20,8 @@ pub(in crate::idp) struct ConsentPage<'a> {
     pub(in crate::idp) form_token: &'a str,
     /// As it calls itself.
     pub(in crate::idp) agent: &'a str,
+    /// The host whose document describes it; none where it registered itself.
+    pub(in crate::idp) publisher: Option<&'a str>,
     /// The host or app the user will be sent to.
     pub(in crate::idp) destination: Destination,
     /// What it wants to reach.
@@ -35,9 +37,15 @@ pub(in crate::idp) fn consent(shown: &ConsentPage<'_>) -> Markup {
         html! {
             h1 { "Let " (shown.agent) " act for you?" }
             p.note.warn #unverified {
-                strong { "Not verified." }
-                " This agent registered itself; anyone can use this name. \
-                 Allow it only if you just started it yourself."
+                @if let Some(publisher) = shown.publisher {
+                    strong { "An agent of " (publisher) "." }
+                    " That site gave it its name, and nobody else has checked it. \
+                     Allow it only if you trust that site and just started the agent yourself."
+                } @else {
+                    strong { "Not verified." }
+                    " This agent registered itself; anyone can use this name. \
+                     Allow it only if you just started it yourself."
+                }
             }
             (facts(shown))
             form method="post" action=(CONSENT_PATH) {
@@ -148,10 +156,15 @@ mod tests {
     use crate::idp::redirect_uri::destination;
 
     fn shown(agent: &str, scopes: &str) -> String {
+        published(agent, None, scopes)
+    }
+
+    fn published(agent: &str, publisher: Option<&str>, scopes: &str) -> String {
         consent(&ConsentPage {
             transaction: "t",
             form_token: "f",
             agent,
+            publisher,
             destination: destination("http://127.0.0.1:5000/cb"),
             resources: &["http://127.0.0.1:3001/mcp".to_owned()],
             scopes: &scopes.parse().unwrap(),
@@ -180,6 +193,14 @@ mod tests {
 
         assert!(page.contains("Not verified."));
         assert!(page.contains("127.0.0.1:5000"));
+    }
+
+    #[test]
+    fn the_host_of_a_document_is_named_beside_what_the_agent_calls_itself() {
+        let page = published("Claude", Some("evil.example"), "openid");
+
+        assert!(page.contains("<strong>An agent of evil.example.</strong>"));
+        assert!(!page.contains("registered itself"));
     }
 
     /// C17

@@ -12,6 +12,9 @@ pub(in crate::idp) fn error(error: &PageError) -> Markup {
         html! {
             h1 { (title) }
             p { (what) }
+            @if let PageError::ClientDocument(why) = error {
+                p.note { "For whoever builds it: " (why) "." }
+            }
             p.quiet { (advice) }
         },
     )
@@ -25,6 +28,12 @@ const fn words(error: &PageError) -> (&'static str, &'static str, &'static str) 
             "The link that brought you here names an agent that is not registered with this \
              server. Registrations are forgotten when the server restarts.",
             "Go back to the agent, make it forget this server, and connect again.",
+        ),
+        PageError::ClientDocument(_) => (
+            "This agent can’t be looked up",
+            "It goes by a web address, where a document should say what it is. There is none that \
+             can be used, so you were not sent on.",
+            "Go back to the agent and connect again.",
         ),
         PageError::UnknownRedirectUri => (
             "This link can’t be trusted",

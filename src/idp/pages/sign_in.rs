@@ -12,6 +12,8 @@ pub(in crate::idp) struct SignInPage<'a> {
     /// Who sent the user here, by its own account.
     pub(in crate::idp) agent: &'a str,
     pub(in crate::idp) official: bool,
+    /// The host whose document describes the agent.
+    pub(in crate::idp) publisher: Option<&'a str>,
     /// What was typed before, or the client's hint.
     pub(in crate::idp) username: &'a str,
     /// Whether name and password were just refused.
@@ -39,7 +41,9 @@ pub(in crate::idp) fn sign_in(shown: &SignInPage<'_>) -> Markup {
                 @if shown.official {
                     "to continue to " strong { (shown.agent) } "."
                 } @else {
-                    "An agent that calls itself " strong { (shown.agent) }
+                    "An agent "
+                    @if let Some(publisher) = shown.publisher { "of " strong { (publisher) } " " }
+                    "that calls itself " strong { (shown.agent) }
                     " wants to act for you. Nothing is shared until you agree on the next page."
                 }
             }
@@ -82,6 +86,7 @@ mod tests {
             form_token: "f",
             agent,
             official: false,
+            publisher: None,
             username,
             failed,
             hint: None,

@@ -2,13 +2,19 @@
 //!
 //! One client for the whole process, with a total deadline, a cap on the answer's size, no redirects
 //! (a redirect would let a provider, or whoever answers for it, choose where we connect) and no
-//! cookies. `metadata`, `auth` and `agent` use it. An answer is taken only whole and as JSON.
+//! cookies. `metadata`, `auth` and `agent` use it, and `idp` with a [`Reach`], since the URLs it asks
+//! are a stranger's. An answer is taken only whole.
 
-use std::time::Duration;
+mod reach;
+
+use std::{error::Error, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use reach::OutOfReach;
+pub use reach::Reach;
 use reqwest::{RequestBuilder, StatusCode, header};
 use serde::de::DeserializeOwned;
+use url::Url;
 
 use crate::units::{ByteSize, HumanDuration};
 
@@ -35,6 +41,8 @@ impl Default for Config {
 pub struct Fetcher {
     client: reqwest::Client,
     config: Config,
+    /// Where a stranger names the URLs.
+    reach: Option<Reach>,
 }
 
 /// An answer with its head and its whole body.
@@ -44,6 +52,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// `Retry-After` in seconds, where it was sent in that form (RFC 9110 §10.2.3).
     pub retry_after: Option<Duration>,
+    /// All of its header.
+    pub headers: header::HeaderMap,
     /// The body, at most [`Config::answer_max`].
     pub body: Bytes,
 }
@@ -65,6 +75,12 @@ pub enum FetchError {
         /// What the client said.
         #[source]
         error: reqwest::Error,
+    },
+    /// A stranger's URL leads to where only we get.
+    #[error("{host} has no public address")]
+    OutOfReach {
+        /// Host and port.
+        host: String,
     },
     /// The answer was larger than the cap.
     #[error("the answer is larger than {0}")]
@@ -110,11 +126,33 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError::Setup`] where TLS can't be set up.
     pub fn new(config: Config) -> Result<Self, FetchError> {
-        let client = client_builder()
+        Self::build(config, None, client_builder())
+    }
+
+    /// The same for URLs that a stranger names: asks only addresses within `reach`, and no proxy, which
+    /// would look names up by itself.
+    ///
+    /// # Errors
+    /// [`FetchError::Setup`] where TLS can't be set up.
+    pub fn of_strangers(config: Config, reach: Reach) -> Result<Self, FetchError> {
+        let client = client_builder().no_proxy().dns_resolver(reach.resolver());
+        Self::build(config, Some(reach), client)
+    }
+
+    fn build(
+        config: Config,
+        reach: Option<Reach>,
+        client: reqwest::ClientBuilder,
+    ) -> Result<Self, FetchError> {
+        let client = client
             .timeout(config.deadline.get())
             .build()
             .map_err(FetchError::Setup)?;
-        Ok(Self { client, config })
+        Ok(Self {
+            client,
+            config,
+            reach,
+        })
     }
 
     /// A GET that wants JSON, to be completed with headers and handed to [`Fetcher::send`].
@@ -134,9 +172,19 @@ impl Fetcher {
     /// Sends and reads the answer whole, whatever its status.
     ///
     /// # Errors
-    /// [`FetchError::Deadline`], [`FetchError::Unreachable`] or [`FetchError::TooLarge`].
+    /// [`FetchError::Deadline`], [`FetchError::Unreachable`], [`FetchError::OutOfReach`] or
+    /// [`FetchError::TooLarge`].
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, FetchError> {
-        let mut response = request.send().await.map_err(|error| self.failure(error))?;
+        let (client, request) = request.build_split();
+        let request = request.map_err(|error| self.failure(error))?;
+        if let Some(reach) = self.reach {
+            let out_of_reach = |_: OutOfReach| FetchError::OutOfReach {
+                host: host(request.url()),
+            };
+            reach.check(request.url()).map_err(out_of_reach)?;
+        }
+        let answered = client.execute(request).await;
+        let mut response = answered.map_err(|error| self.failure(error))?;
         let mut body = BytesMut::new();
         while let Some(chunk) = response
             .chunk()
@@ -151,6 +199,7 @@ impl Fetcher {
         Ok(Answer {
             status: response.status(),
             retry_after: retry_after(response.headers()),
+            headers: std::mem::take(response.headers_mut()),
             body: body.freeze(),
         })
     }
@@ -159,19 +208,27 @@ impl Fetcher {
         if error.is_timeout() {
             return FetchError::Deadline(self.config.deadline);
         }
-        let host = error.url().and_then(|url| {
-            let host = url.host_str()?;
-            Some(
-                url.port()
-                    .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
-            )
-        });
-        // `without_url`: the URL of a failed request may carry what must not be logged.
+        let host = error.url().map_or_else(|| "the server".to_owned(), host);
+        if causes(&error).any(<dyn Error>::is::<OutOfReach>) {
+            return FetchError::OutOfReach { host };
+        }
         FetchError::Unreachable {
-            host: host.unwrap_or_else(|| "the server".to_owned()),
+            host,
+            // The URL of a failed request may carry what must not be logged.
             error: error.without_url(),
         }
     }
+}
+
+/// Host and port, for people.
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
 }
 
 /// The client that all others start from: no redirects, no cookies, a name of our own.
@@ -195,4 +252,42 @@ fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
         .parse()
         .ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What asking a name says, of which the system knows that it is this machine.
+    async fn ask_localhost(reach: Reach) -> FetchError {
+        let fetcher = Fetcher::of_strangers(Config::default(), reach).unwrap();
+        // Port 1 takes no connection.
+        let asked = fetcher.send(fetcher.get("http://localhost:1/")).await;
+        asked.expect_err("an answer from port 1")
+    }
+
+    #[tokio::test]
+    async fn a_name_is_judged_by_the_addresses_it_has() {
+        let refused = ask_localhost(Reach::Public).await;
+        assert!(
+            matches!(&refused, FetchError::OutOfReach { host } if host == "localhost:1"),
+            "{refused:?}"
+        );
+
+        let tried = ask_localhost(Reach::PublicOrLoopback).await;
+        assert!(matches!(tried, FetchError::Unreachable { .. }), "{tried:?}");
+    }
+
+    #[tokio::test]
+    async fn an_address_is_judged_before_anything_is_sent() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let fetcher = Fetcher::of_strangers(Config::default(), Reach::Public).unwrap();
+
+        let asked = fetcher.send(fetcher.get(&url)).await;
+
+        assert!(matches!(asked, Err(FetchError::OutOfReach { .. })));
+        assert!(listener.accept().is_err(), "a connection was made");
+    }
 }
