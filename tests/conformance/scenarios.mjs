@@ -176,6 +176,6 @@ export const CLIENT_EXTENSIONS = {
 
 /** The embedded provider. */
 export const PROVIDER = {
-  'authorization-server-metadata-endpoint': { 'authorization-server-metadata-cimd': 'no client metadata documents yet' },
+  'authorization-server-metadata-endpoint': {},
   'authorization-code-grant': {},
 };
