@@ -22,6 +22,7 @@
 //!
 //! In production: [`Server::new`] with a [`config::Config`] that names the authorization server.
 
+pub mod admin;
 pub mod auth;
 pub mod config;
 pub mod fetch;

@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 13] = [
     &["handler", "idp"],
     &["session", "rmcp"],
     &["router"],
-    &["transport"],
+    &["transport", "admin"],
     &["config"],
     &["server"],
     &["agent"],
@@ -29,7 +29,15 @@ const FLOORS: [&[&str]; 13] = [
 ];
 
 /// Rooms that may know the web framework, and those that may know actors.
-const KNOW_ACTIX_WEB: &[&str] = &["telemetry", "idp", "transport", "server", "agent", "cli"];
+const KNOW_ACTIX_WEB: &[&str] = &[
+    "telemetry",
+    "idp",
+    "transport",
+    "admin",
+    "server",
+    "agent",
+    "cli",
+];
 const KNOW_ACTIX: &[&str] = &["auth", "session", "router"];
 
 fn floors() -> BTreeMap<&'static str, usize> {

@@ -15,6 +15,7 @@ mod dev;
 mod logs;
 mod output;
 mod serve;
+mod sessions;
 mod settings;
 
 use std::process::ExitCode;
@@ -55,6 +56,8 @@ enum Command {
     Agent(agent::Arguments),
     /// Walk a deployment as a client would, and say what to mend
     Check(check::Arguments),
+    /// Show who is in, or end their sessions, on a running server
+    Sessions(sessions::Arguments),
     /// Show the settings in force, or all there are
     Config(config::Arguments),
     /// Write a completion script for a shell
@@ -82,6 +85,7 @@ pub fn run() -> ExitCode {
             Command::Serve(arguments) => serve::run(arguments).await.map(well),
             Command::Agent(arguments) => agent::run(arguments).await.map(well),
             Command::Check(arguments) => check::run(arguments).await,
+            Command::Sessions(arguments) => sessions::run(arguments).await.map(well),
             Command::Config(arguments) => config::run(&arguments).map(well),
             Command::Completions(arguments) => {
                 completions::run(&arguments);

@@ -9,7 +9,10 @@ mod keys;
 mod load;
 mod table;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 pub use issuer::IssuerSection;
 pub use keys::{Key, markdown};
@@ -51,6 +54,9 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Where probes and metrics are served: never the public address. Default 127.0.0.1:9090.
     pub admin_listen: SocketAddr,
+    /// File with the token that operators show at the admin listener to see and end sessions. Default
+    /// none: on a loopback address everybody on this machine may, elsewhere nobody.
+    pub admin_token_file: Option<PathBuf>,
     /// Where clients reach this server, if that is not the address it listens on; with a path,
     /// everything is served below it. Default the address.
     pub public_url: Option<PublicUrl>,
@@ -101,6 +107,7 @@ impl Default for ServerConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)),
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)),
+            admin_token_file: None,
             public_url: None,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             drain_after: HumanDuration::from_secs(25),

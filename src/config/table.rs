@@ -111,11 +111,27 @@ const SECRET: Key = key!(
     }
 );
 
+const ADMIN_TOKEN_FILE: Key = key!(
+    "server.admin_token_file",
+    "path",
+    "File with the token that operators show at the admin listener; not readable by others. Without it, sessions are shown and ended from this machine only.",
+    |config| {
+        let file = config.server.admin_token_file.as_ref();
+        file.map(|file| file.display().to_string())
+            .unwrap_or_default()
+    },
+    |config, text| {
+        config.server.admin_token_file = parse_optional(text)?;
+        Ok(())
+    }
+);
+
 keys! {
     plain "server.listen" = server.listen, ADDRESS,
         "Where clients are served.";
     plain "server.admin_listen" = server.admin_listen, ADDRESS,
         "Where probes and metrics are served; keep it private.";
+    custom ADMIN_TOKEN_FILE;
     optional "server.public_url" = server.public_url, "URL, as https://mcp.example.com or https://example.com/ai",
         "The URL clients use, where it is not the address listened on. With a path, everything is served below it, but for `/.well-known/`.";
     plain "server.workers" = server.workers, COUNT,

@@ -169,6 +169,13 @@ impl Fetcher {
             .header(header::ACCEPT, "application/json")
     }
 
+    /// Any other request that wants JSON, to be handed to [`Fetcher::send`].
+    pub fn request(&self, method: reqwest::Method, url: &str) -> RequestBuilder {
+        self.client
+            .request(method, url)
+            .header(header::ACCEPT, "application/json")
+    }
+
     /// Sends and reads the answer whole, whatever its status.
     ///
     /// # Errors

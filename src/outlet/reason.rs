@@ -15,6 +15,8 @@ pub enum CloseReason {
     NeverInitialized,
     /// The access token's life is over.
     TokenExpired,
+    /// An operator ended it.
+    EndedByOperator,
     /// The client reads slower than the queue's bound allows.
     SlowReader,
     /// The client is gone.
@@ -33,6 +35,7 @@ impl CloseReason {
             Self::Idle => "idle",
             Self::NeverInitialized => "never_initialized",
             Self::TokenExpired => "token_expired",
+            Self::EndedByOperator => "ended_by_operator",
             Self::SlowReader => "slow_reader",
             Self::Disconnected => "disconnected",
             Self::ServerStopping => "server_stopping",
@@ -48,6 +51,7 @@ impl fmt::Display for CloseReason {
             Self::Idle => "the client has been silent for too long",
             Self::NeverInitialized => "the session was never initialized",
             Self::TokenExpired => "the access token has expired",
+            Self::EndedByOperator => "an operator ended the session",
             Self::SlowReader => "the client reads too slowly",
             Self::Disconnected => "the client is gone",
             Self::ServerStopping => "the server is stopping",

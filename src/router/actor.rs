@@ -158,6 +158,7 @@ impl Router {
             id,
             principal,
             stream,
+            opened_at: self.clock.now(),
             farewell,
         };
         let (session, prepared) =

@@ -11,6 +11,7 @@ mod table;
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Arbiter, MailboxError};
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 pub use error::RouteError;
@@ -20,7 +21,7 @@ use crate::{
     handler::Handler,
     outlet::{CloseReason, EventId, Frames, Outlet},
     protocol::{Batch, ClientMessage},
-    session::{self, SessionError, SessionId, SessionRef},
+    session::{self, SessionError, SessionFilter, SessionId, SessionRef, SessionSummary},
     telemetry::{Limit, Metrics, Transport},
     time::Clock,
 };
@@ -202,6 +203,32 @@ impl RouterHandle {
     /// [`RouteError::Unknown`] where it was over already: of two that end it at once, one does.
     pub async fn close(&self, session: &SessionRef) -> Result<(), RouteError> {
         Ok(session.close(CloseReason::Deleted).await?)
+    }
+
+    /// What an operator may know of the sessions meant by `filter`, the longest open first.
+    #[must_use]
+    pub fn summaries(&self, filter: &SessionFilter) -> Vec<SessionSummary> {
+        let mut found: Vec<_> = self
+            .meant(filter)
+            .map(|session| session.summary())
+            .collect();
+        found.sort_by(|one, other| (one.opened_at, &one.id).cmp(&(other.opened_at, &other.id)));
+        found
+    }
+
+    /// Ends every session meant by `filter`, calls in flight included, and waits until they are gone.
+    /// Returns how many it ended; one that ended by itself meanwhile is none of them.
+    pub async fn end(&self, filter: &SessionFilter, reason: CloseReason) -> usize {
+        let ending = self
+            .meant(filter)
+            .map(async |session| session.close(reason).await.is_ok());
+        let ended = join_all(ending).await;
+        ended.into_iter().filter(|by_us| *by_us).count()
+    }
+
+    fn meant(&self, filter: &SessionFilter) -> impl Iterator<Item = SessionRef> {
+        let all = self.table.snapshot().into_iter();
+        all.filter(|session| session.matches(filter))
     }
 
     /// Refuses new sessions and ends the others as their calls end; returns when none is left.

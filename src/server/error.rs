@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use crate::{config::Problem, fetch::FetchError, handler::HandlerError};
+use crate::{config::Problem, fetch::FetchError, handler::HandlerError, secret::SecretError};
 #[cfg(feature = "dev-idp")]
 use crate::{idp::IdpError, metadata::IssuerError};
 
@@ -44,6 +44,9 @@ pub enum ServerError {
     /// The HTTP client could not be set up.
     #[error("could not set up the HTTP client")]
     Fetcher(#[source] FetchError),
+    /// The admin token could not be read.
+    #[error("could not read server.admin_token_file")]
+    AdminToken(#[source] SecretError),
     /// Signals could not be listened to.
     #[error("could not listen to signals")]
     Signals(#[source] io::Error),

@@ -13,7 +13,7 @@ use actix_web::{
 };
 
 use super::Mounted;
-use crate::transport;
+use crate::{admin::Access, transport};
 
 /// How long a client may take for a request's head.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -91,15 +91,23 @@ fn serve(root: &mut ServiceConfig, mounted: &Mounted) {
     }
 }
 
-/// The listener for probes and metrics.
-pub(super) fn admin(bound: Bound, mounted: Mounted) -> io::Result<(Server, ServerHandle)> {
-    let server = HttpServer::new(move || App::new().configure(|root| mounted.probes(root)))
-        .workers(1)
-        .client_request_timeout(HEAD_DEADLINE)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .listen(bound.listener)?
-        .run();
+/// The listener for probes, metrics and operators.
+pub(super) fn admin(
+    bound: Bound,
+    mounted: Mounted,
+    access: Access,
+) -> io::Result<(Server, ServerHandle)> {
+    let server = HttpServer::new(move || {
+        App::new()
+            .configure(|root| mounted.probes(root))
+            .configure(|root| mounted.office(root, access.clone()))
+    })
+    .workers(1)
+    .client_request_timeout(HEAD_DEADLINE)
+    .shutdown_timeout(1)
+    .disable_signals()
+    .listen(bound.listener)?
+    .run();
     let handle = server.handle();
     Ok((server, handle))
 }

@@ -12,6 +12,7 @@ use actix_web::{
 
 use super::{Server, ServerError, verifier_metrics::VerifierMetrics};
 use crate::{
+    admin::{self, Access, Office},
     auth::Verifier,
     config,
     fetch::Fetcher,
@@ -128,6 +129,13 @@ impl Mounted {
     /// Adds a page for people, where the endpoints are, and its assets below it.
     pub fn home(&self, config: &mut ServiceConfig) {
         transport::home(config, &self.0.door);
+    }
+
+    /// Adds what operators may do, for those whom `access` lets in: `/sessions`, as `usher sessions`
+    /// uses it.
+    pub fn office(&self, config: &mut ServiceConfig, access: Access) {
+        let office = Office::new(access, self.0.door.router.clone());
+        admin::routes(config, Data::new(office));
     }
 
     /// Adds `/livez`, `/readyz` and `/metrics`. They are not for everybody: a scope behind a check of

@@ -8,7 +8,7 @@ use super::{
     Mounted, Server, ServerError,
     listener::{self, Bound},
 };
-use crate::{shutdown::Signals, units::PublicUrl};
+use crate::{admin::Access, secret::Secret, shutdown::Signals, units::PublicUrl};
 
 /// A server that is bound to its addresses, and takes no connection yet.
 #[derive(Debug)]
@@ -67,12 +67,15 @@ impl BoundServer {
             public_url,
         } = self;
         let workers = server.config.server.workers;
+        let token = server.config.server.admin_token_file.as_deref();
+        let token = token.map(Secret::from_file).transpose();
+        let access = Access::of(admin.address, token.map_err(ServerError::AdminToken)?);
         let mounted = Mounted::build(server, public_url)?;
         let (address, admin_address) = (public.address, admin.address);
         let (public_server, public_handle) =
             listener::public(public, mounted.clone(), workers).map_err(ServerError::Listen)?;
         let (admin_server, admin_handle) =
-            listener::admin(admin, mounted.clone()).map_err(ServerError::Listen)?;
+            listener::admin(admin, mounted.clone(), access).map_err(ServerError::Listen)?;
         actix_web::rt::spawn(public_server);
         actix_web::rt::spawn(admin_server);
 

@@ -16,6 +16,7 @@ mod phase;
 mod reference;
 mod settings;
 mod streams;
+mod summary;
 mod vital;
 
 pub use error::SessionError;
@@ -25,6 +26,7 @@ pub use id::{NoRandomness, SessionId, SessionIdError};
 pub use listen::{Listening, WATCHED_MAX};
 pub use reference::{Opening, Prepared, SessionRef};
 pub use streams::STREAMS_KEPT_MAX;
+pub use summary::{ID_PREFIX_MIN, SessionFilter, SessionSummary};
 pub use vital::Verdict;
 
 use crate::units::HumanDuration;

@@ -21,6 +21,7 @@ use super::{
     messages::{Announce, Close, Deliver, DeliverBatch, Drain, OpenStream, Probe, Resume},
     phase::Phase,
     streams::Streams,
+    summary::{SessionFilter, SessionSummary, seconds},
     vital::Vital,
 };
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,9 @@ use crate::{
 pub struct SessionRef {
     id: SessionId,
     owner: Owner,
+    /// Who opened it; whoever uses it is the same caller, with this or a later token.
+    opener: Principal,
+    opened_at: Timestamp,
     transport: Transport,
     config: Config,
     address: Addr<Session>,
@@ -55,6 +59,8 @@ pub struct Opening {
     pub principal: Principal,
     /// HTTP+SSE brings its stream along; Streamable HTTP has none yet.
     pub stream: Option<Outlet>,
+    /// When.
+    pub opened_at: Timestamp,
     /// What is done when it is over.
     pub farewell: Farewell,
 }
@@ -96,6 +102,7 @@ impl SessionRef {
             id,
             principal,
             stream,
+            opened_at,
             farewell,
         } = opening;
         let vital = Arc::new(Vital::new(principal.expires_at()));
@@ -127,6 +134,8 @@ impl SessionRef {
         let reference = Self {
             id,
             owner: principal.owner(),
+            opener: principal,
+            opened_at,
             transport,
             config,
             address,
@@ -158,6 +167,35 @@ impl SessionRef {
     #[must_use]
     pub fn version(&self) -> Option<ProtocolVersion> {
         self.vital.version()
+    }
+
+    /// What an operator may know of it.
+    #[must_use]
+    pub fn summary(&self) -> SessionSummary {
+        SessionSummary {
+            id: self.id.short(),
+            issuer: self.opener.issuer().to_owned(),
+            subject: self.opener.subject().to_owned(),
+            client_id: self.opener.client_id().map(str::to_owned),
+            transport: self.transport.label().to_owned(),
+            protocol_version: self.vital.version().map(|version| version.to_string()),
+            opened_at: self.opened_at.as_unix_seconds(),
+            silent_for: self.vital.silence().as_secs(),
+            calls: self.vital.calls(),
+            token_ends_at: seconds(self.vital.token_ends()),
+        }
+    }
+
+    /// Whether it is meant by `filter`.
+    #[must_use]
+    pub fn matches(&self, filter: &SessionFilter) -> bool {
+        let owner = &self.opener;
+        filter.matches(
+            &self.id.to_string(),
+            owner.issuer(),
+            owner.subject(),
+            owner.client_id(),
+        )
     }
 
     /// Whether its actor lives.

@@ -25,10 +25,10 @@ pub(super) struct Vital {
     // Unix seconds; 0 for a token whose end nobody knows.
     token_ends: AtomicU64,
     calls: AtomicUsize,
+    version: OnceLock<ProtocolVersion>,
     running: AtomicBool,
     probed: AtomicBool,
     queued: AtomicUsize,
-    version: OnceLock<ProtocolVersion>,
 }
 
 /// What the sweep has to do with a session.
@@ -59,10 +59,10 @@ impl Vital {
             touched: AtomicU64::new(0),
             token_ends: AtomicU64::new(token_ends.map_or(0, Timestamp::as_unix_seconds)),
             calls: AtomicUsize::new(0),
+            version: OnceLock::new(),
             running: AtomicBool::new(false),
             probed: AtomicBool::new(false),
             queued: AtomicUsize::new(0),
-            version: OnceLock::new(),
         }
     }
 
@@ -95,6 +95,22 @@ impl Vital {
         self.calls.store(calls, Relaxed);
     }
 
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Relaxed)
+    }
+
+    /// How long the client has said nothing.
+    pub(super) fn silence(&self) -> Duration {
+        let touched = Duration::from_millis(self.touched.load(Relaxed));
+        self.born.elapsed().saturating_sub(touched)
+    }
+
+    /// When the last token that was shown ends, where that is known.
+    pub(super) fn token_ends(&self) -> Option<Timestamp> {
+        let ends = self.token_ends.load(Relaxed);
+        (ends > 0).then(|| Timestamp::from_unix_seconds(ends))
+    }
+
     /// A place in the queue, unless `max` are taken.
     pub(super) fn seat(&self, max: usize) -> Option<Seat<'_>> {
         let seat = Seat(&self.queued);
@@ -104,15 +120,12 @@ impl Vital {
 
     /// What is to be done with the session now. Marks a probe as sent.
     pub(super) fn judge(&self, config: &Config, now: Timestamp) -> Verdict {
-        let token_ends = self.token_ends.load(Relaxed);
-        if token_ends > 0 {
-            let ends = Timestamp::from_unix_seconds(token_ends).plus(config.token_leeway.get());
-            if now > ends {
-                return Verdict::End(CloseReason::TokenExpired);
-            }
+        if let Some(ends) = self.token_ends()
+            && now > ends.plus(config.token_leeway.get())
+        {
+            return Verdict::End(CloseReason::TokenExpired);
         }
-        let age = self.born.elapsed();
-        let silence = age.saturating_sub(Duration::from_millis(self.touched.load(Relaxed)));
+        let (age, silence) = (self.born.elapsed(), self.silence());
         if !self.running.load(Relaxed) {
             return if age >= config.initialize_deadline.get() {
                 Verdict::End(CloseReason::NeverInitialized)
@@ -120,7 +133,7 @@ impl Vital {
                 Verdict::Live
             };
         }
-        if self.calls.load(Relaxed) > 0 {
+        if self.calls() > 0 {
             return Verdict::Live;
         }
         let idle_after = config.idle_after.get();

@@ -124,7 +124,9 @@ impl Transport {
         }
     }
 
-    const fn label(self) -> &'static str {
+    /// The word used in metrics and by the admin listener.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
         match self {
             Self::Sse => "sse",
             Self::Streamable => "streamable_http",

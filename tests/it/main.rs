@@ -31,6 +31,8 @@ mod modern;
 #[cfg(test)]
 mod mounted;
 #[cfg(test)]
+mod office;
+#[cfg(test)]
 mod resume;
 mod session;
 #[cfg(test)]
