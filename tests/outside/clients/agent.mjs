@@ -2,7 +2,7 @@
 // everything in memory and lets `signIn` be the person, and the shape of the result.
 //
 // Job (JSON on stdin): { url, transport: 'http'|'sse', mode?, clientId?, bearer?, redirectUri,
-// noResource?, person: { username, password, decision?, untick? } }. Without `clientId` the client registers
+// clientMetadataUrl?, noResource?, person: { username, password, decision?, untick? } }. Without `clientId` the client registers
 // itself; with `bearer` there is no sign-in and the token is sent as it is.
 
 import { signIn } from '../sign_in.mjs';
@@ -32,6 +32,11 @@ export class Memory {
 
   get redirectUrl() {
     return this.job.redirectUri;
+  }
+
+  /** Where the client's document is, for providers that know clients by one. */
+  get clientMetadataUrl() {
+    return this.job.clientMetadataUrl;
   }
 
   get clientMetadata() {

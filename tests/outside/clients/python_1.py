@@ -32,7 +32,9 @@ async def main():
             query = person.callback()
             return query["code"], query.get("state")
 
-        auth = OAuthClientProvider(job["url"], metadata, memory, person.redirect, callback)
+        auth = OAuthClientProvider(
+            job["url"], metadata, memory, person.redirect, callback, client_metadata_url=job.get("clientMetadataUrl")
+        )
 
     def factory(headers=None, timeout=None, auth=None):
         client = create_mcp_http_client(headers=headers, timeout=timeout, auth=auth)
