@@ -25,6 +25,9 @@ pub enum UnitError {
         "{0:?} is no size; write a whole number and a unit: B, KiB, MiB or GiB, as in \"4MiB\""
     )]
     Size(String),
+    /// Where to listen is an IP address and a port.
+    #[error("{0:?} is no address; write an IP address and a port, as in \"127.0.0.1:3001\"")]
+    Address(String),
     /// What [`PublicUrl`] does not take.
     #[error(
         "{0:?} is no public URL; write it as in \"https://mcp.example.com\" or \"https://example.com/ai\", {1}"
@@ -147,6 +150,15 @@ impl fmt::Display for ByteSize {
             .unwrap_or((1, "B"));
         write!(formatter, "{}{}", self.0 / unit.0, unit.1)
     }
+}
+
+/// Reads where to listen.
+///
+/// # Errors
+/// [`UnitError::Address`], for names too: they can mean several addresses, or another one tomorrow.
+pub fn socket_address(text: &str) -> Result<SocketAddr, UnitError> {
+    let refused = |_| UnitError::Address(text.to_owned());
+    text.trim().parse().map_err(refused)
 }
 
 /// `"30 min"` becomes `(30, "min")`.
@@ -321,6 +333,20 @@ mod tests {
     fn a_size_is_read_and_written_with_its_unit() {
         for (text, shown) in [("4MiB", "4MiB"), ("1024 B", "1KiB"), ("1500B", "1500B")] {
             assert_eq!(text.parse::<ByteSize>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn an_address_to_listen_on_is_no_name_and_no_port_alone() {
+        assert_eq!(socket_address(" [::1]:80 ").unwrap().port(), 80);
+        for text in [
+            "3001",
+            ":3001",
+            "localhost:3001",
+            "127.0.0.1",
+            "127.0.0.1:99999",
+        ] {
+            assert!(socket_address(text).is_err(), "{text}");
         }
     }
 

@@ -27,6 +27,7 @@ use crate::{
     usher agent https://mcp.example.com/mcp --call add --arguments '{\"a\":1,\"b\":2}'")]
 pub(super) struct Arguments {
     /// The server's MCP endpoint; a path ending in /sse means HTTP+SSE
+    #[arg(value_parser = endpoint)]
     url: Url,
     /// Tool to call
     #[arg(long, value_name = "TOOL", default_value = "whoami")]
@@ -67,6 +68,12 @@ pub(super) struct Arguments {
     /// What to log, as mcp_usher=debug
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log: String,
+}
+
+fn endpoint(text: &str) -> Result<Url, String> {
+    // `localhost:3001/mcp` is a URL too, of the scheme `localhost`.
+    let url = text.parse().ok().filter(Url::has_host);
+    url.ok_or_else(|| "write it in full, as http://127.0.0.1:3001/mcp".to_owned())
 }
 
 fn json_object(text: &str) -> Result<Map<String, Value>, String> {

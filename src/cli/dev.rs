@@ -7,21 +7,22 @@ use clap::Args;
 use super::{logs, output, settings::Settings};
 use crate::{
     idp::User,
-    server::{DevServer, Server},
+    server::{DevServer, Server, ServerError},
     setups::setups,
     shutdown::Signals,
-    units::HumanDuration,
+    units::{HumanDuration, socket_address},
 };
 
 /// Flags of `usher dev`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    usher dev                                 on http://127.0.0.1:3001\n  \
+    usher dev                                 on 127.0.0.1: clients 3001, provider 3002, probes 3003\n  \
+    usher dev --user alice:secret --token-lifetime 5min\n  \
     usher dev --listen 127.0.0.1:4000 --provider-listen 127.0.0.1:4001\n  \
     usher dev --set session.idle_after=10s    any setting of usher serve")]
 pub(super) struct Arguments {
     /// Address of the embedded provider; only this machine's own
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3002")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3002", value_parser = socket_address)]
     provider_listen: SocketAddr,
     /// Somebody more who can sign in, beside demo; may be repeated
     #[arg(long, value_name = "NAME:PASSWORD", value_parser = name_password)]
@@ -46,6 +47,14 @@ fn name_password(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    // Before the settings are judged as a whole: they would ask for a public URL.
+    if let Some(listen) = arguments
+        .settings
+        .listen
+        .filter(|to| !to.ip().is_loopback())
+    {
+        return Err(ServerError::DevNotLoopback(listen.to_string()).into());
+    }
     let config = arguments.settings.read(DevServer::settings(), [])?;
     logs::start(&config.log)?;
     let signals = Signals::listen()?;
@@ -77,6 +86,10 @@ fn announce(dev: &crate::server::RunningDev, as_json: bool) {
     output::line(&format!("  MCP endpoint  {}", url.join("/mcp")));
     output::line(&format!("  HTTP+SSE      {}", url.join("/sse")));
     output::line(&format!("  Sign in as    {name} / {password}"));
+    output::line(&format!(
+        "  Provider      {} (who is signed in, and sign out)",
+        dev.running().issuer()
+    ));
     output::line(&format!(
         "  Official app  --client-id {} (first party: no consent page)",
         dev.official_client_id()

@@ -5,6 +5,7 @@
     reason = "clap shows doc comments as they are, backticks too"
 )]
 
+mod advice;
 mod agent;
 mod browser;
 mod check;

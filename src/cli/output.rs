@@ -4,6 +4,8 @@
 
 use std::io::{self, Write};
 
+use super::advice::advice;
+
 /// One line of result.
 pub(super) fn line(text: &str) {
     tolerate(writeln!(io::stdout().lock(), "{text}"));
@@ -14,12 +16,16 @@ pub(super) fn progress(text: &str) {
     tolerate(writeln!(io::stderr().lock(), "{text}"));
 }
 
-/// What went wrong, with every cause on a line of its own.
+/// What went wrong, with every cause on a line of its own, and what to do about it.
 pub(super) fn error(error: &anyhow::Error) {
     let mut text = format!("usher: {error}");
     for cause in error.chain().skip(1) {
         text.push_str("\n  because: ");
         text.push_str(&cause.to_string());
+    }
+    if let Some(advice) = advice(error) {
+        text.push_str("\n  to mend it: ");
+        text.push_str(&advice);
     }
     progress(&text);
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     config::{Config, ConfigError, LogFormat, Sources},
-    units::PublicUrl,
+    units::{PublicUrl, socket_address},
 };
 
 /// File, environment and flags; the later wins.
@@ -19,10 +19,10 @@ pub(super) struct Settings {
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     set: Vec<(String, String)>,
     /// Address for clients
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDRESS", value_parser = socket_address)]
+    pub(super) listen: Option<SocketAddr>,
     /// Address for probes and metrics
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = socket_address)]
     admin_listen: Option<SocketAddr>,
     /// URL that clients use, as https://mcp.example.com or https://example.com/ai
     #[arg(long, value_name = "URL")]

@@ -1,12 +1,12 @@
 //! The table of settings.
 //!
-//! A row is `kind "key" = field, form, meaning`: *plain* reads and shows itself, *optional* may be
-//! empty, *list* is separated by spaces or commas, *custom* stands above the table.
+//! A row is `kind "key" = field, form, meaning`: *plain* reads and shows itself, *address* is where to
+//! listen, *optional* may be empty, *list* is separated by spaces or commas, *custom* stands above the table.
 
 use std::{fmt::Display, path::PathBuf, str::FromStr};
 
 use super::Key;
-use crate::secret::Secret;
+use crate::{secret::Secret, units::socket_address};
 
 fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
     text.trim()
@@ -61,6 +61,14 @@ macro_rules! key {
         key!($path, $form, $about,
             |config| show_optional(config.$($field).+.as_ref()),
             |config, text| parse_optional(text).map(|value| config.$($field).+ = value))
+    };
+    (address $path:literal, $form:expr, $about:literal, $($field:ident).+) => {
+        key!($path, $form, $about,
+            |config| config.$($field).+.to_string(),
+            |config, text| {
+                config.$($field).+ = socket_address(text).map_err(|error| error.to_string())?;
+                Ok(())
+            })
     };
     (list $path:literal, $form:expr, $about:literal, $($field:ident).+) => {
         key!($path, $form, $about,
@@ -127,9 +135,9 @@ const ADMIN_TOKEN_FILE: Key = key!(
 );
 
 keys! {
-    plain "server.listen" = server.listen, ADDRESS,
+    address "server.listen" = server.listen, ADDRESS,
         "Where clients are served.";
-    plain "server.admin_listen" = server.admin_listen, ADDRESS,
+    address "server.admin_listen" = server.admin_listen, ADDRESS,
         "Where probes and metrics are served; keep it private.";
     custom ADMIN_TOKEN_FILE;
     optional "server.public_url" = server.public_url, "URL, as https://mcp.example.com or https://example.com/ai",

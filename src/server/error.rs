@@ -9,9 +9,9 @@ use crate::{idp::IdpError, metadata::IssuerError};
 /// The server did not start; nothing of it runs.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// An address could not be taken.
-    #[error("could not listen on {0}")]
-    Bind(SocketAddr, #[source] io::Error),
+    /// An address could not be taken, that of this setting.
+    #[error("could not listen on {1} ({0})")]
+    Bind(&'static str, SocketAddr, #[source] io::Error),
     /// A listener could not be started.
     #[error("could not start a listener")]
     Listen(#[source] io::Error),

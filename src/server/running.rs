@@ -33,9 +33,11 @@ pub struct Running {
 impl BoundServer {
     pub(super) fn bind(server: Server) -> Result<Self, ServerError> {
         let config = &server.config.server;
-        let bind = |address| Bound::to(address).map_err(|error| ServerError::Bind(address, error));
-        let public = bind(config.listen)?;
-        let admin = bind(config.admin_listen)?;
+        let bind = |setting, address| {
+            Bound::to(address).map_err(|error| ServerError::Bind(setting, address, error))
+        };
+        let public = bind("server.listen", config.listen)?;
+        let admin = bind("server.admin_listen", config.admin_listen)?;
         let public_url = match &config.public_url {
             Some(url) => url.clone(),
             None if public.address.ip().is_unspecified() => return Err(ServerError::NoPublicUrl),

@@ -241,6 +241,30 @@ fn a_server_that_would_be_unsafe_does_not_start() {
 }
 
 #[test]
+fn a_port_that_is_taken_is_told_with_the_flag_that_takes_another() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let flags = ["--listen", "--admin-listen", "--provider-listen"];
+
+    for flag in flags {
+        let mut arguments = vec!["dev"];
+        for other in flags {
+            let address = if other == flag { &taken } else { "127.0.0.1:0" };
+            arguments.extend([other, address]);
+        }
+
+        let (code, _, err) = run(&arguments);
+
+        assert_eq!(code, Some(1), "{flag}: {err}");
+        assert!(err.contains(&taken), "{flag}: {err}");
+        assert!(
+            err.contains(&format!("({flag} 127.0.0.1:0 takes a free port)")),
+            "{flag}: {err}"
+        );
+    }
+}
+
+#[test]
 fn a_variable_that_is_no_text_is_nobodys_panic() {
     use std::os::unix::ffi::OsStrExt;
 
@@ -298,22 +322,6 @@ fn half_a_credential_is_named_beside_other_mistakes() {
         "2 mistakes",
     ] {
         assert!(err.contains(named), "{named} is not named in: {err}");
-    }
-}
-
-#[test]
-fn an_address_that_is_taken_is_named() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-
-    for flags in [
-        ["--listen", &address, "--admin-listen", "127.0.0.1:0"],
-        ["--listen", "127.0.0.1:0", "--admin-listen", &address],
-    ] {
-        let arguments = [&["serve", "--issuer", "http://127.0.0.1:1"], &flags[..]].concat();
-        let (code, out, err) = run(&arguments);
-        assert_eq!((code, out.as_str()), (Some(1), ""));
-        assert!(err.contains(&address), "{err}");
     }
 }
 
