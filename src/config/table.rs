@@ -236,6 +236,8 @@ keys! {
         "Largest answer that is read.";
     plain "log.filter" = log.filter, "tracing filter",
         "What is logged, as info or mcp_usher=debug.";
+    plain "log.refusals_per_second" = transport.refusal_lines, COUNT,
+        "Lines about requests that were refused; further ones are only counted.";
     plain "log.format" = log.format, "text or json",
         "Shape of a log line.";
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Client, ClientCapability};
 use crate::{
     auth::Principal,
-    protocol::{LogLevel, Method, ProtocolVersion},
+    protocol::{LogLevel, Method, ProtocolVersion, TraceContext},
 };
 
 /// One call's surroundings, the same for every protocol version and transport. Cheap to clone.
@@ -22,6 +22,7 @@ struct Inner {
     cancelled: CancellationToken,
     client: Client,
     progress_token: Option<Value>,
+    trace: TraceContext,
 }
 
 impl CallContext {
@@ -37,7 +38,17 @@ impl CallContext {
             cancelled,
             client,
             progress_token: None,
+            trace: TraceContext::default(),
         }))
+    }
+
+    /// The same call, as one of this trace.
+    pub(crate) fn traced(mut self, trace: TraceContext) -> Self {
+        // Made for this call a moment ago and not shared yet.
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.trace = trace;
+        }
+        self
     }
 
     /// The same call, once its params have been looked at.
@@ -81,6 +92,13 @@ impl CallContext {
     #[must_use]
     pub fn client_extension(&self, identifier: &str) -> Option<&Value> {
         self.client().capabilities.extension(identifier)
+    }
+
+    /// Which trace the call belongs to, as its client says: to be passed on with what the call asks of
+    /// others. Checked for its form, and else a stranger's word.
+    #[must_use]
+    pub fn trace_context(&self) -> &TraceContext {
+        &self.0.trace
     }
 
     /// Ends when the client cancels the call or its session ends. The call's future is dropped soon

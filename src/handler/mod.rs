@@ -58,7 +58,7 @@ use crate::{
         RpcError, ServerInfo, codes, modern_result, read_params,
     },
     scope::Scopes,
-    telemetry::Metrics,
+    telemetry::{Metrics, spans},
     time::Clock,
     units::HumanDuration,
 };
@@ -241,6 +241,7 @@ impl Handler {
         params: Value,
     ) -> Result<(Value, CacheHint), RpcError> {
         require_scopes(now, &context, method, &params)?;
+        spans::about(method, &params);
         let binding = Binding::of(&context.principal().owner(), method, &params);
         let is_modern = context.protocol_version().is_modern();
         let replay = is_modern

@@ -97,13 +97,13 @@ impl Batch {
             .any(|member| matches!(member, Ok(ClientMessage::Request(_)) | Err(_)))
     }
 
-    /// Refuses each request that `judge` finds something wrong with.
+    /// Shows each request to `judge`, and refuses those that it finds something wrong with.
     ///
     /// # Errors
     /// Those of `judge` that concern the whole; it is asked no further then.
     pub fn judge<E>(
         &mut self,
-        mut judge: impl FnMut(&Request) -> Result<Result<(), RpcError>, E>,
+        mut judge: impl FnMut(&mut Request) -> Result<Result<(), RpcError>, E>,
     ) -> Result<(), E> {
         for member in &mut self.members {
             let Ok(ClientMessage::Request(request)) = member else {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 
-use super::{Method, codes};
+use super::{Method, TraceContext, codes};
 
 /// Deepest nesting of arrays and objects that is read.
 pub const DEPTH_MAX: usize = 64;
@@ -41,6 +41,9 @@ pub struct Request {
     pub method: Method,
     /// An object, or nothing.
     pub params: Option<Raw>,
+    /// Which trace it belongs to. Not looked for when the envelope is read: whoever looks into the
+    /// params says so.
+    pub trace: TraceContext,
 }
 
 /// Wants no answer.
@@ -217,7 +220,12 @@ impl<'a> Envelope<'a> {
             return Err(ParseError::NotMessage("\"params\" is not an object"));
         }
         Ok(match id {
-            Some(id) => ClientMessage::Request(Request { id, method, params }),
+            Some(id) => ClientMessage::Request(Request {
+                id,
+                method,
+                params,
+                trace: TraceContext::default(),
+            }),
             None => ClientMessage::Notification(Notification { method, params }),
         })
     }

@@ -14,6 +14,7 @@ mod logging;
 mod method;
 mod modern;
 mod tools;
+mod trace;
 mod version;
 
 pub use batch::{BadMember, Batch, Incoming};
@@ -35,4 +36,8 @@ pub use logging::{LogLevel, LogLevelError};
 pub use method::{METHOD_BYTES_SHOWN, Method};
 pub use modern::{ModernMeta, Peek, unsupported_version};
 pub use tools::{CallToolParams, CallToolResult, ToolAnnotations, ToolDescription};
+pub use trace::{
+    BAGGAGE_BYTES_MAX, BAGGAGE_MEMBERS_MAX, Carried, NoTraceParent, TRACESTATE_BYTES_MAX,
+    TRACESTATE_MEMBERS_MAX, TraceContext, TraceParent,
+};
 pub use version::{ProtocolVersion, UnsupportedVersion};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    ClientCapabilities, LogLevel, LogLevelError, ProtocolVersion, Raw, RpcError, codes,
+    Carried, ClientCapabilities, LogLevel, LogLevelError, ProtocolVersion, Raw, RpcError, codes,
     lifecycle::MODERN_VERSIONS,
 };
 
@@ -32,6 +32,12 @@ struct Meta {
     client_capabilities: Option<Value>,
     #[serde(default, rename = "io.modelcontextprotocol/logLevel")]
     log_level: Option<Value>,
+    #[serde(default)]
+    traceparent: Option<Value>,
+    #[serde(default)]
+    tracestate: Option<Value>,
+    #[serde(default)]
+    baggage: Option<Value>,
 }
 
 /// A request's own version and capabilities, checked.
@@ -81,6 +87,20 @@ impl Peek {
     pub fn version_text(&self) -> Option<&str> {
         let meta = self.meta.as_ref()?;
         meta.protocol_version.as_ref().and_then(Value::as_str)
+    }
+
+    /// What `_meta` says of the trace that the request belongs to.
+    #[must_use]
+    pub fn carried_trace(&self) -> Carried<'_> {
+        self.meta.as_ref().map_or_else(Carried::default, |meta| {
+            let Meta {
+                traceparent,
+                tracestate,
+                baggage,
+                ..
+            } = meta;
+            Carried::of(traceparent.as_ref(), tracestate.as_ref(), baggage.as_ref())
+        })
     }
 
     /// Checks what a modern request must carry.

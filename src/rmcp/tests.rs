@@ -73,6 +73,12 @@ impl Notes {
         "cancelled".to_owned()
     }
 
+    #[tool(description = "Says which trace it is of")]
+    async fn trace(&self, context: RequestContext<RoleServer>) -> String {
+        let meta = serde_json::to_value(context.meta).unwrap();
+        json!([meta["traceparent"], meta["tracestate"], meta["baggage"]]).to_string()
+    }
+
     #[tool(description = "Asks")]
     async fn greet(&self, peer: Peer<RoleServer>) -> Result<String, ErrorData> {
         let answer = peer.elicit::<Name>("Your name?").await;
@@ -245,6 +251,19 @@ async fn a_tool_knows_the_verified_caller_in_every_version() {
         assert_eq!(text(&result), "alice", "{version}");
         let is_modern = version.is_modern();
         assert_eq!(result.get("resultType").is_some(), is_modern, "{version}");
+    }
+}
+
+// Even what we would not believe: the handler has its own readers.
+#[tokio::test]
+async fn what_a_request_says_of_its_trace_reaches_the_handler_as_it_came() {
+    let handler = handler(Notes);
+    for version in ProtocolVersion::ALL {
+        let meta = json!({ "traceparent": "00-1-2-3", "tracestate": "A=1", "baggage": "a=b;c" });
+        let params = json!({ "name": "trace", "_meta": meta });
+        let result = ask(&handler, version, "tools/call", params).await.unwrap();
+
+        assert_eq!(text(&result), r#"["00-1-2-3","A=1","a=b;c"]"#, "{version}");
     }
 }
 

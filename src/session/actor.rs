@@ -16,6 +16,7 @@ use actix::{
 };
 use bytes::Bytes;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument;
 
 use super::{
     Config, SessionError, SessionId,
@@ -36,6 +37,7 @@ use crate::{
         Raw, Request, RequestId, RpcError, codes, encode_error, encode_request, encode_result,
         read_params,
     },
+    telemetry::spans,
 };
 
 // === State ===
@@ -100,6 +102,7 @@ impl Handles<Deliver> for Session {
         if !context.state().alive() {
             return Err(SessionError::Over);
         }
+        let _within = deliver.span.entered();
         self.vital.touch(deliver.principal.expires_at());
         match deliver.message {
             ClientMessage::Request(request) => {
@@ -214,7 +217,7 @@ impl Session {
                 if request.method.is_of_session()
                     && self.handler.serves(&request.method, version) =>
             {
-                self.set_up(&request)
+                settings::set_up(&request, &self.log_threshold, &mut self.watched)
             }
             Ok(Admitted::Call(version)) => {
                 return self.start_call(request, principal, version, outlet, context);
@@ -239,22 +242,6 @@ impl Session {
         self.capabilities = params.capabilities;
         self.lists = self.handler.now().lists();
         encode_result(id, self.handler.initialize_result(version))
-    }
-
-    /// What a client wants of its session, rather than of a handler.
-    fn set_up(&mut self, request: &Request) -> Bytes {
-        let done = match request.method {
-            Method::LoggingSetLevel => settings::log_level(request.params.as_ref())
-                .map(|level| self.log_threshold.set(level)),
-            Method::ResourcesSubscribe => {
-                settings::watch(request.params.as_ref(), &mut self.watched)
-            }
-            _ => settings::unwatch(request.params.as_ref(), &mut self.watched),
-        };
-        match done {
-            Ok(()) => encode_result(&request.id, serde_json::json!({})),
-            Err(error) => encode_error(Some(&request.id), &error),
-        }
     }
 
     fn announce(&mut self, change: &Change) {
@@ -301,7 +288,9 @@ impl Session {
             self.log_threshold.clone(),
             self.questions.clone(),
         );
-        let call_context = CallContext::new(principal, version, cancelled.clone(), client);
+        let call_context = CallContext::new(principal, version, cancelled.clone(), client)
+            .traced(request.trace.clone());
+        let span = spans::call(&request, version, || Some(self.id.short()));
         let call = run_call(
             self.handler.clone(),
             call_context,
@@ -309,9 +298,12 @@ impl Session {
             cancelled,
             outlet,
         );
-        let ended = call.into_actor(self).map(|id, session, context| {
-            session.call_ended(&id, context);
-        });
+        let ended = call
+            .instrument(span)
+            .into_actor(self)
+            .map(|id, session, context| {
+                session.call_ended(&id, context);
+            });
         context.spawn(ended);
         Ok(())
     }

@@ -33,7 +33,9 @@ impl Handles<DeliverBatch> for Session {
             principal,
             batch,
             outlet,
+            span,
         } = deliver;
+        let _within = span.entered();
         if !context.state().alive() {
             return Err(SessionError::Over);
         }

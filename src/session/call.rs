@@ -13,6 +13,7 @@ use crate::{
     handler::{CallContext, Handler},
     outlet::{CloseReason, Frame, Outlet},
     protocol::{Raw, Request, RequestId, RpcError, codes, encode_error, encode_result},
+    telemetry::spans,
 };
 
 /// What a session holds of a call that runs.
@@ -65,6 +66,10 @@ pub(super) async fn run_call(
         () = cancelled.cancelled() => None,
         result = handler.handle(context, &request.method, request.params.as_ref()) => Some(result),
     };
+    match &answer {
+        Some(result) => spans::ended(result),
+        None => spans::cancelled(),
+    }
     match answer {
         Some(Ok(result)) => answer_on(&outlet, encode_result(&request.id, result)),
         Some(Err(error)) => answer_on(&outlet, encode_error(Some(&request.id), &error)),

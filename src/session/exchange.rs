@@ -1,18 +1,32 @@
 //! One request without a session (2026-07-28): the same handler, and nothing left behind.
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::{
     auth::Principal,
     handler::{CallContext, Client, Handler},
     outlet::{Frame, Outlet},
     protocol::{ModernMeta, Request, encode_error, encode_result},
+    telemetry::spans,
 };
 
 /// Answers one request on `outlet`. When the client goes away the call ends with it: from 2026-07-28
 /// on a disconnect is a cancellation. Returns the code of the error it answered with, if it did: some
 /// have an HTTP status of their own.
-pub async fn exchange(
+pub fn exchange(
+    handler: Handler,
+    principal: Principal,
+    meta: ModernMeta,
+    request: Request,
+    outlet: Outlet,
+) -> impl Future<Output = Option<i32>> {
+    // Here, where the HTTP request's span is the present one; the future may be spawned elsewhere.
+    let span = spans::call(&request, meta.version, || None);
+    run(handler, principal, meta, request, outlet).instrument(span)
+}
+
+async fn run(
     handler: Handler,
     principal: Principal,
     meta: ModernMeta,
@@ -21,16 +35,20 @@ pub async fn exchange(
 ) -> Option<i32> {
     let cancelled = CancellationToken::new();
     let client = Client::of_request(meta.client_capabilities, outlet.clone(), meta.log_level);
-    let context = CallContext::new(principal, meta.version, cancelled.clone(), client);
-    let (answer, code) = tokio::select! {
-        result = handler.handle(context, &request.method, request.params.as_ref()) => match result {
-            Ok(result) => (encode_result(&request.id, result), None),
-            Err(error) => (encode_error(Some(&request.id), &error), Some(error.code)),
-        },
+    let context = CallContext::new(principal, meta.version, cancelled.clone(), client)
+        .traced(request.trace.clone());
+    let result = tokio::select! {
+        result = handler.handle(context, &request.method, request.params.as_ref()) => result,
         _gone = outlet.closed() => {
+            spans::cancelled();
             cancelled.cancel();
             return None;
         }
+    };
+    spans::ended(&result);
+    let (answer, code) = match result {
+        Ok(result) => (encode_result(&request.id, result), None),
+        Err(error) => (encode_error(Some(&request.id), &error), Some(error.code)),
     };
     // The client may have left while the answer was written.
     let _nobody_waits = outlet.send(Frame::Answer(answer));

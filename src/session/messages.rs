@@ -3,6 +3,7 @@
 //! Sent by [`SessionRef`](super::SessionRef), handled in `actor`.
 
 use actix::Message;
+use tracing::Span;
 
 use super::SessionError;
 use crate::{
@@ -21,6 +22,8 @@ pub(super) struct Deliver {
     pub(super) message: ClientMessage,
     /// Where the answer goes; without one, to the session's own stream.
     pub(super) outlet: Option<Outlet>,
+    /// The HTTP request it came with.
+    pub(super) span: Span,
 }
 
 /// Messages that came together (2025-03-26). Answered once all are taken in, with how many of their
@@ -31,6 +34,7 @@ pub(super) struct DeliverBatch {
     pub(super) principal: Principal,
     pub(super) batch: Batch,
     pub(super) outlet: Option<Outlet>,
+    pub(super) span: Span,
 }
 
 /// The client opens the stream for what the server says unasked (Streamable HTTP, GET).

@@ -25,6 +25,7 @@ use super::{
     vital::Vital,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use crate::{
     auth::{Owner, Principal},
@@ -223,6 +224,7 @@ impl SessionRef {
             principal,
             message,
             outlet,
+            span: Span::current(),
         }))
         .await
     }
@@ -247,6 +249,7 @@ impl SessionRef {
             principal,
             batch,
             outlet,
+            span: Span::current(),
         }))
         .await
     }

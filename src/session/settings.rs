@@ -10,8 +10,11 @@ use serde_json::json;
 
 use super::WATCHED_MAX;
 use crate::{
-    handler::Change,
-    protocol::{LogLevel, Method, Raw, RpcError, codes, encode_notification, read_params},
+    handler::{Change, LogThreshold},
+    protocol::{
+        LogLevel, Method, Raw, Request, RpcError, codes, encode_error, encode_notification,
+        encode_result, read_params,
+    },
 };
 
 #[derive(Deserialize)]
@@ -24,8 +27,26 @@ struct UriParams {
     uri: String,
 }
 
+/// Does what a client wants of its session, rather than of a handler, and says so.
+pub(super) fn set_up(
+    request: &Request,
+    threshold: &LogThreshold,
+    watched: &mut HashSet<String>,
+) -> Bytes {
+    let params = request.params.as_ref();
+    let done = match request.method {
+        Method::LoggingSetLevel => log_level(params).map(|level| threshold.set(level)),
+        Method::ResourcesSubscribe => watch(params, watched),
+        _ => unwatch(params, watched),
+    };
+    match done {
+        Ok(()) => encode_result(&request.id, json!({})),
+        Err(error) => encode_error(Some(&request.id), &error),
+    }
+}
+
 /// `logging/setLevel`.
-pub(super) fn log_level(params: Option<&Raw>) -> Result<LogLevel, RpcError> {
+fn log_level(params: Option<&Raw>) -> Result<LogLevel, RpcError> {
     let params: SetLevelParams = read_params(params)?;
     let invalid = |error: crate::protocol::LogLevelError| {
         RpcError::new(codes::INVALID_PARAMS, error.to_string())
@@ -34,7 +55,7 @@ pub(super) fn log_level(params: Option<&Raw>) -> Result<LogLevel, RpcError> {
 }
 
 /// `resources/subscribe`.
-pub(super) fn watch(params: Option<&Raw>, watched: &mut HashSet<String>) -> Result<(), RpcError> {
+fn watch(params: Option<&Raw>, watched: &mut HashSet<String>) -> Result<(), RpcError> {
     let params: UriParams = read_params(params)?;
     if watched.len() >= WATCHED_MAX && !watched.contains(&params.uri) {
         let text = format!("at most {WATCHED_MAX} subscriptions in one session");
@@ -45,7 +66,7 @@ pub(super) fn watch(params: Option<&Raw>, watched: &mut HashSet<String>) -> Resu
 }
 
 /// `resources/unsubscribe`; of what is not watched, it changes nothing.
-pub(super) fn unwatch(params: Option<&Raw>, watched: &mut HashSet<String>) -> Result<(), RpcError> {
+fn unwatch(params: Option<&Raw>, watched: &mut HashSet<String>) -> Result<(), RpcError> {
     let params: UriParams = read_params(params)?;
     watched.remove(&params.uri);
     Ok(())

@@ -69,6 +69,7 @@ pub enum Limit {
     BodyMax,
     BodyDeadline,
     BatchMax,
+    RefusalLines,
     SessionsPerPrincipal,
     SessionsPerNode,
     SessionMailbox,
@@ -152,6 +153,7 @@ impl Limit {
         match self {
             Self::BodyMax => "transport.body_max",
             Self::BodyDeadline => "transport.body_deadline",
+            Self::RefusalLines => "log.refusals_per_second",
             Self::BatchMax => "transport.batch_max",
             Self::SessionsPerPrincipal => "session.per_principal_max",
             Self::SessionsPerNode => "session.max",

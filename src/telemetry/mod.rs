@@ -1,9 +1,13 @@
-//! What can be seen of the server from outside: metrics and health.
+//! What can be seen of the server from outside: metrics, spans and health.
 //!
-//! Every room counts through [`Metrics`]; `server` puts [`health`](self) on the admin listener.
+//! Every room counts through [`Metrics`]; [`spans`] say to which work a log line belongs; `server`
+//! puts [`health`](self) on the admin listener.
 
 mod health;
+mod lines;
 mod metrics;
+pub mod spans;
 
 pub use health::{Check, Health, routes};
+pub use lines::LineBudget;
 pub use metrics::{CallOutcome, Limit, Metrics, Transport};

@@ -4,7 +4,9 @@
 //! calls together, so that a caller who lacks one for any of them gets one challenge that names all,
 //! and none of the others runs meanwhile: a client that signs in again sends the whole once more.
 
-use super::{Door, Endpoint, Refusal, RefusalKind, covered};
+use actix_web::HttpRequest;
+
+use super::{Door, Endpoint, Refusal, RefusalKind, arrival::trace_of, covered};
 use crate::{
     auth::Principal,
     protocol::{Batch, ParseError, Peek, ProtocolVersion},
@@ -14,6 +16,7 @@ use crate::{
 
 /// The batch as it may go to its session, with members refused that can't be read.
 pub(super) fn admit(
+    http: &HttpRequest,
     door: &Door,
     principal: &Principal,
     session: &SessionRef,
@@ -30,6 +33,7 @@ pub(super) fn admit(
         Ok(peek) if peek.is_modern() => Err(refused()),
         Ok(peek) => {
             needed = needed.union(&door.needed_scopes(request, &peek));
+            request.trace = trace_of(http, &peek);
             Ok(Ok(()))
         }
         Err(error) => Ok(Err(error)),

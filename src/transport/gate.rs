@@ -139,13 +139,13 @@ async fn admit(
         .gate
         .admits_host(request.headers(), authority.as_deref())
     {
-        let response = Refusal::new(RefusalKind::Host).respond(door);
+        let response = Refusal::new(RefusalKind::Host).respond(door, request.request());
         return Ok(request.into_response(response));
     }
     let for_everybody = request.path().starts_with("/.well-known/");
     let origin = request.headers().get(header::ORIGIN).cloned();
     if !for_everybody && !door.gate.admits_origins(request.headers()) {
-        let response = Refusal::new(RefusalKind::Origin).respond(door);
+        let response = Refusal::new(RefusalKind::Origin).respond(door, request.request());
         return Ok(request.into_response(response));
     }
     let readers = if for_everybody {
@@ -166,7 +166,7 @@ async fn admit(
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
         headers.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("Mcp-Session-Id, WWW-Authenticate, Retry-After"),
+            HeaderValue::from_static("Mcp-Session-Id, WWW-Authenticate, Retry-After, X-Request-Id"),
         );
     }
     Ok(response)

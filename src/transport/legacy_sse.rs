@@ -7,8 +7,8 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use url::form_urlencoded;
 
 use super::{
-    Door, Endpoint, EventStream, Refusal, RefusalKind, batch::admit, body, event_stream::event,
-    headers,
+    Door, Endpoint, EventStream, Refusal, RefusalKind, arrival::trace_of, batch::admit, body,
+    event_stream::event, headers,
 };
 use crate::{
     auth::Principal,
@@ -22,7 +22,7 @@ use crate::{
 pub(super) async fn open(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
     answer_open(&request, &door)
         .await
-        .unwrap_or_else(|refusal| refusal.respond(&door))
+        .unwrap_or_else(|refusal| refusal.respond(&door, &request))
 }
 
 /// POST `/messages`: one message.
@@ -32,26 +32,26 @@ pub(super) async fn post(
     door: web::Data<Door>,
 ) -> HttpResponse {
     let answered = answer_post(&request, payload, &door).await;
-    answered.unwrap_or_else(|refusal| refusal.respond(&door))
+    answered.unwrap_or_else(|refusal| refusal.respond(&door, &request))
 }
 
 /// POST `/sse`: what a client of Streamable HTTP tries first. The 405 after authentication sends it
 /// to GET (2025-03-26, backwards compatibility).
 pub(super) async fn post_on_stream(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
     match door.authenticate(&request, Endpoint::Sse).await {
-        Ok(_principal) => Refusal::new(RefusalKind::Method("GET")).respond(&door),
-        Err(refusal) => Refusal::from(refusal).respond(&door),
+        Ok(_principal) => Refusal::new(RefusalKind::Method("GET")).respond(&door, &request),
+        Err(refusal) => Refusal::from(refusal).respond(&door, &request),
     }
 }
 
 /// Any other method on `/sse`.
-pub(super) async fn other_on_stream(door: web::Data<Door>) -> HttpResponse {
-    Refusal::new(RefusalKind::Method("GET")).respond(&door)
+pub(super) async fn other_on_stream(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
+    Refusal::new(RefusalKind::Method("GET")).respond(&door, &request)
 }
 
 /// Any other method on `/messages`.
-pub(super) async fn other_on_messages(door: web::Data<Door>) -> HttpResponse {
-    Refusal::new(RefusalKind::Method("POST")).respond(&door)
+pub(super) async fn other_on_messages(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
+    Refusal::new(RefusalKind::Method("POST")).respond(&door, &request)
 }
 
 async fn answer_open(request: &HttpRequest, door: &Door) -> Result<HttpResponse, Refusal> {
@@ -83,9 +83,9 @@ async fn answer_post(
     let body = body::read(request, payload, door.body).await?;
     let incoming = Incoming::parse(&body, door.body.batch_max).map_err(RefusalKind::from)?;
     match incoming {
-        Incoming::One(message) => take(door, &session, principal, message).await?,
+        Incoming::One(message) => take(request, door, &session, principal, message).await?,
         Incoming::Batch(batch) => {
-            let batch = admit(door, &principal, &session, batch, Endpoint::Sse)?;
+            let batch = admit(request, door, &principal, &session, batch, Endpoint::Sse)?;
             let taken = door.router.dispatch_batch(&session, principal, batch, None);
             taken.await.map_err(RefusalKind::from)?;
         }
@@ -97,18 +97,20 @@ async fn answer_post(
 
 /// One message for the session; its answer travels on the stream.
 async fn take(
+    http: &HttpRequest,
     door: &Door,
     session: &SessionRef,
     principal: Principal,
-    message: ClientMessage,
+    mut message: ClientMessage,
 ) -> Result<(), Refusal> {
     let mut request_id = None;
-    if let ClientMessage::Request(request) = &message {
+    if let ClientMessage::Request(request) = &mut message {
         let peek = Peek::at(request.params.as_ref()).map_err(|error| {
             let kind = RefusalKind::Protocol(StatusCode::BAD_REQUEST, error);
             Refusal::of(Some(&request.id), kind)
         })?;
         door.require_scopes(&principal, request, &peek, Endpoint::Sse)?;
+        request.trace = trace_of(http, &peek);
         request_id = Some(request.id.clone());
     }
     let taken = door.router.dispatch(session, principal, message, None);

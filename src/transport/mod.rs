@@ -5,6 +5,7 @@
 //! comes back. Nothing is decided here that another room could decide: `refusal` maps errors,
 //! `protocol` knows versions, `router` knows whose a session is.
 
+mod arrival;
 mod batch;
 mod body;
 mod event_stream;
@@ -35,9 +36,10 @@ use crate::{
     protocol::{Method, Peek, Request},
     router::RouterHandle,
     scope::Scopes,
-    telemetry::{Health, Metrics},
+    telemetry::{Health, LineBudget, Metrics},
     units::{HumanDuration, PublicUrl},
 };
+use arrival::XRequestIds;
 use event_stream::EventStream;
 use gate::Gate;
 use refusal::{Refusal, RefusalKind};
@@ -54,6 +56,9 @@ pub struct Config {
     /// Silence after which a stream gets a comment. Above zero; default 15 s, below the idle limits
     /// of the usual proxies.
     pub keep_alive: HumanDuration,
+    /// Log lines a second about requests that were refused; further ones are counted only. Default
+    /// 100.
+    pub refusal_lines: u32,
 }
 
 impl Default for Config {
@@ -63,6 +68,7 @@ impl Default for Config {
             body: BodyConfig::default(),
             stream: outlet::Config::default(),
             keep_alive: HumanDuration::from_secs(15),
+            refusal_lines: 100,
         }
     }
 }
@@ -99,6 +105,8 @@ pub struct Door {
     body: BodyConfig,
     stream: outlet::Config,
     keep_alive: Duration,
+    request_ids: XRequestIds,
+    refusal_lines: LineBudget,
     rooms: Rooms,
 }
 
@@ -135,6 +143,8 @@ impl Door {
             body: config.body,
             stream: config.stream,
             keep_alive: config.keep_alive.get(),
+            request_ids: XRequestIds::default(),
+            refusal_lines: LineBudget::new(config.refusal_lines),
             rooms,
         }
     }

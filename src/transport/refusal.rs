@@ -7,11 +7,12 @@
 use std::time::Duration;
 
 use actix_web::{
-    HttpResponse, HttpResponseBuilder,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{StatusCode, header},
 };
+use serde_json::{Value, json};
 
-use super::Door;
+use super::{Door, arrival::XRequestId};
 use crate::{
     auth::{AuthError, Challenge},
     protocol::{ParseError, ProtocolVersion, RequestId, RpcError, codes, encode_error},
@@ -78,19 +79,23 @@ impl Refusal {
         }
     }
 
-    /// The response, counted and logged.
-    pub(super) fn respond(self, door: &Door) -> HttpResponse {
+    /// The response to `request`, counted and logged.
+    pub(super) fn respond(self, door: &Door, request: &HttpRequest) -> HttpResponse {
         let kind = &self.kind;
         let status = kind.status();
         door.metrics.refused(kind.label());
         if let Some(limit) = kind.limit() {
             door.metrics.limit_hit(limit);
         }
-        tracing::debug!(
-            status = status.as_u16(),
-            reason = kind.label(),
-            "request refused"
-        );
+        match door.refusal_lines.admit() {
+            Some(left_out) => tracing::info!(
+                status = status.as_u16(),
+                reason = kind.label(),
+                left_out,
+                "request refused"
+            ),
+            None => door.metrics.limit_hit(Limit::RefusalLines),
+        }
 
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -98,9 +103,10 @@ impl Refusal {
         if self.closes_connection() {
             response.force_close();
         }
-        response
-            .content_type("application/json")
-            .body(encode_error(self.id.as_ref(), &kind.to_rpc()))
+        response.content_type("application/json").body(encode_error(
+            self.id.as_ref(),
+            &with_request_id(kind.to_rpc(), request),
+        ))
     }
 
     /// Where the rest of the body is not worth reading, or nobody knows where it ends.
@@ -272,6 +278,17 @@ impl RefusalKind {
             Self::NotFound => "not_found",
         }
     }
+}
+
+/// Whoever is shown the error can say by it which log line is meant.
+fn with_request_id(mut error: RpcError, request: &HttpRequest) -> RpcError {
+    if let Some(id) = XRequestId::of(request) {
+        let data = error.data.get_or_insert_with(|| json!({}));
+        if let Value::Object(data) = data {
+            data.insert("requestId".to_owned(), json!(id.as_str()));
+        }
+    }
+    error
 }
 
 /// A refused token is counted by what is wrong with it.

@@ -6,7 +6,7 @@
 //! route of others is looked at, and several doors fit in one `App`.
 
 use actix_web::{
-    FromRequest, Handler, HttpResponse, Resource, Route,
+    FromRequest, Handler, HttpRequest, HttpResponse, Resource, Route,
     dev::HttpServiceFactory,
     middleware::from_fn,
     web::{self, ServiceConfig},
@@ -14,7 +14,7 @@ use actix_web::{
 use actix_web_lab::middleware::{CatchPanic, PanicReporter};
 use std::future::ready;
 
-use super::{Door, Refusal, RefusalKind, gate, legacy_sse, streamable};
+use super::{Door, Refusal, RefusalKind, arrival, gate, legacy_sse, streamable};
 
 /// Adds `/mcp`, `/sse` and `/messages`. `door` is shared by all workers.
 pub fn endpoints(config: &mut ServiceConfig, door: &web::Data<Door>) {
@@ -52,15 +52,19 @@ pub fn home(config: &mut ServiceConfig, door: &web::Data<Door>) {
 /// The answer where nothing lives, for an `App` that is all ours.
 #[must_use]
 pub fn elsewhere(door: &web::Data<Door>) -> Route {
-    let (at_gate, inside) = (door.clone(), door.clone());
-    let not_found = move || ready(not_found(&inside));
-    web::to(not_found).wrap(from_fn(move |request, next| {
-        gate::guard(at_gate.clone(), request, next)
-    }))
+    let (at_arrival, at_gate, inside) = (door.clone(), door.clone(), door.clone());
+    let not_found = move |request: HttpRequest| ready(not_found(&inside, &request));
+    web::to(not_found)
+        .wrap(from_fn(move |request, next| {
+            gate::guard(at_gate.clone(), request, next)
+        }))
+        .wrap(from_fn(move |request, next| {
+            arrival::receive(at_arrival.clone(), request, next)
+        }))
 }
 
-fn not_found(door: &Door) -> HttpResponse {
-    Refusal::new(RefusalKind::NotFound).respond(door)
+fn not_found(door: &Door, request: &HttpRequest) -> HttpResponse {
+    Refusal::new(RefusalKind::NotFound).respond(door, request)
 }
 
 /// A resource to look at: any other method is told so, and not that there is nothing here.
@@ -75,12 +79,13 @@ where
         .default_service(web::to(look_only))
 }
 
-async fn look_only(door: web::Data<Door>) -> HttpResponse {
-    Refusal::new(RefusalKind::Method("GET, HEAD")).respond(&door)
+async fn look_only(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
+    Refusal::new(RefusalKind::Method("GET, HEAD")).respond(&door, &request)
 }
 
 fn guarded(resource: Resource, door: &web::Data<Door>) -> impl HttpServiceFactory + use<> {
-    let (at_gate, metrics) = (door.clone(), door.metrics().clone());
+    let (at_arrival, at_gate) = (door.clone(), door.clone());
+    let metrics = door.metrics().clone();
     resource
         .app_data(door.clone())
         .wrap(from_fn(move |request, next| {
@@ -89,4 +94,7 @@ fn guarded(resource: Resource, door: &web::Data<Door>) -> impl HttpServiceFactor
         // A panic in a route is one 500 and one count, and no worker.
         .wrap(PanicReporter::new(move |_panic| metrics.panicked()))
         .wrap(CatchPanic::default())
+        .wrap(from_fn(move |request, next| {
+            arrival::receive(at_arrival.clone(), request, next)
+        }))
 }

@@ -12,9 +12,11 @@ use actix_web::{
     web,
 };
 use bytes::Bytes;
+use tracing::Instrument;
 
 use super::{
     Door, Endpoint, EventStream, Refusal, RefusalKind,
+    arrival::trace_of,
     batch::admit,
     body,
     event_stream::read_event_id,
@@ -29,7 +31,7 @@ use crate::{
         ProtocolVersion, Request, RpcError, read_params,
     },
     session::{Listening, SessionError, SessionRef, exchange},
-    telemetry::Transport,
+    telemetry::{Transport, spans},
 };
 
 /// Names the last event that a client saw (WHATWG HTML §9.2.4).
@@ -44,24 +46,24 @@ pub(super) async fn post(
     door: web::Data<Door>,
 ) -> HttpResponse {
     let answered = answer_post(&request, payload, &door).await;
-    answered.unwrap_or_else(|refusal| refusal.respond(&door))
+    answered.unwrap_or_else(|refusal| refusal.respond(&door, &request))
 }
 
 /// GET: the stream for what the server says unasked.
 pub(super) async fn get(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
     let answered = answer_get(&request, &door).await;
-    answered.unwrap_or_else(|refusal| refusal.respond(&door))
+    answered.unwrap_or_else(|refusal| refusal.respond(&door, &request))
 }
 
 /// DELETE: ends the session.
 pub(super) async fn delete(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
     let answered = answer_delete(&request, &door).await;
-    answered.unwrap_or_else(|refusal| refusal.respond(&door))
+    answered.unwrap_or_else(|refusal| refusal.respond(&door, &request))
 }
 
 /// Any other method.
-pub(super) async fn other(door: web::Data<Door>) -> HttpResponse {
-    Refusal::new(RefusalKind::Method(ALLOWED)).respond(&door)
+pub(super) async fn other(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
+    Refusal::new(RefusalKind::Method(ALLOWED)).respond(&door, &request)
 }
 
 async fn answer_post(
@@ -74,7 +76,7 @@ async fn answer_post(
     headers::require_both_forms(request.headers())?;
     let body = body::read(request, payload, door.body).await?;
     let incoming = Incoming::parse(&body, door.body.batch_max).map_err(RefusalKind::from)?;
-    let message = match incoming {
+    let mut message = match incoming {
         Incoming::One(message) => message,
         Incoming::Batch(batch) => return answer_batch(request, door, principal, batch).await,
     };
@@ -83,6 +85,9 @@ async fn answer_post(
         let kind = RefusalKind::Protocol(StatusCode::BAD_REQUEST, error);
         Refusal::of(id_of(&message), kind)
     })?;
+    if let ClientMessage::Request(message) = &mut message {
+        message.trace = trace_of(request, &peek);
+    }
     match era(request, &peek, &message)? {
         ProtocolVersion::V2026_07_28 => {
             answer_modern(request, door, principal, message, peek).await
@@ -139,7 +144,9 @@ async fn answer_modern(
     if request.method == Method::SubscriptionsListen {
         let listening = Listening::read(&request).map_err(bad_request)?;
         let (changes, stopping) = (door.handler.changes().listen(), door.router.stopping());
-        actix_web::rt::spawn(listening.serve(changes, outlet, stopping));
+        let served = listening.serve(changes, outlet, stopping);
+        let span = spans::call(&request, meta.version, || None);
+        actix_web::rt::spawn(served.instrument(span));
         return Ok(reply(door, frames, None).await);
     }
     let call = exchange(door.handler.clone(), principal, meta, request, outlet);
@@ -208,7 +215,7 @@ async fn answer_batch(
         return Err(RefusalKind::from(ParseError::Batch).into());
     }
     let session = find(http, door, &principal)?;
-    let batch = admit(door, &principal, &session, batch, Endpoint::Mcp)?;
+    let batch = admit(http, door, &principal, &session, batch, Endpoint::Mcp)?;
     let (wants_answer, answers_due) = (batch.wants_answer(), batch.len());
     let (outlet, frames) = outlet(door.stream);
     outlet.expect_answers(answers_due);

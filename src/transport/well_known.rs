@@ -47,7 +47,7 @@ fn protected_resource(
     let document = door.resources.document(path).map(serde_json::to_vec);
     match document {
         Some(Ok(document)) => public_json(request, Bytes::from(document)),
-        _ => Refusal::new(RefusalKind::NotFound).respond(door),
+        _ => Refusal::new(RefusalKind::NotFound).respond(door, request),
     }
 }
 
@@ -56,7 +56,7 @@ fn protected_resource(
 async fn authorization_server(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
     match door.verifier.discovery().current() {
         Some(server) => public_json(&request, server.raw().clone()),
-        None => Refusal::new(RefusalKind::NotFound).respond(&door),
+        None => Refusal::new(RefusalKind::NotFound).respond(&door, &request),
     }
 }
 

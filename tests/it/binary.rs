@@ -360,8 +360,8 @@ async fn no_log_line_holds_a_token_or_what_was_said() {
 
     let mut sse = Sse::ready(&scene, &alice).await;
     let said = json!({ "name": "whoami", "arguments": { "text": CANARY } });
-    sse.ask(&crate::kit::request(CANARY, "tools/call", &said))
-        .await;
+    let id = format!("{CANARY}, in an id");
+    sse.ask(&crate::kit::request(id, "tools/call", &said)).await;
     let mut mcp = Mcp::ready(&scene, &opaque).await;
     mcp.call(1, "whoami").await;
     for token in [

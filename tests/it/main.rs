@@ -40,4 +40,6 @@ mod shutdown;
 #[cfg(test)]
 mod token;
 #[cfg(test)]
+mod tracing;
+#[cfg(test)]
 mod transport;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Reply;
 
 /// Every header this server sends, and no other: a new one is a decision.
-const ALLOWED_HEADERS: [&str; 23] = [
+const ALLOWED_HEADERS: [&str; 24] = [
     "access-control-allow-headers",
     "access-control-allow-methods",
     "access-control-allow-origin",
@@ -29,6 +29,7 @@ const ALLOWED_HEADERS: [&str; 23] = [
     "x-accel-buffering",
     "x-content-type-options",
     "x-frame-options",
+    "x-request-id",
 ];
 
 /// Signs that an answer tells about our inside.
@@ -51,6 +52,12 @@ pub(crate) fn reply(reply: &Reply, method: &str, target: &str, secrets: &[String
         );
         no_secret(value, secrets);
     }
+    // What never reached a resource of ours has no name.
+    let id = reply.header("x-request-id");
+    assert!(
+        is_no_request(reply) || id.is_some_and(|id| !id.is_empty()),
+        "{reply:?}"
+    );
     let body = reply.text();
     no_secret(&body, secrets);
     for sign in INSIDE {
@@ -71,11 +78,7 @@ pub(crate) fn reply(reply: &Reply, method: &str, target: &str, secrets: &[String
 /// A refusal is never kept, says in JSON-RPC what was wrong, and how to mend it where that is known.
 #[track_caller]
 fn refusal(reply: &Reply, method: &str) {
-    // The HTTP layer itself refuses what is no request: without a body, and closes.
-    let no_request = reply.body.is_empty()
-        && matches!(reply.status, 400 | 408 | 431)
-        && reply.header("cache-control").is_none();
-    if no_request {
+    if is_no_request(reply) {
         assert_eq!(reply.header("connection"), Some("close"), "{reply:?}");
         return;
     }
@@ -105,6 +108,20 @@ fn refusal(reply: &Reply, method: &str) {
     assert!(!members.get("id").is_some_and(Value::is_null), "a null id");
     let error = &members["error"];
     assert!(error["code"].is_i64() && error["message"].is_string());
+    // A call's own error may be the answer with these; it has its own data.
+    let id = &error["data"]["requestId"];
+    let is_calls = matches!(reply.status, 400 | 404) && id.is_null();
+    assert!(
+        is_calls || id.as_str() == reply.header("x-request-id"),
+        "{error}"
+    );
+}
+
+/// The HTTP layer itself refuses what is no request: without a body, and closes.
+fn is_no_request(reply: &Reply) -> bool {
+    reply.body.is_empty()
+        && matches!(reply.status, 400 | 408 | 414 | 431)
+        && reply.header("cache-control").is_none()
 }
 
 /// No token, nor a part of one, comes back.
