@@ -38,6 +38,7 @@ pub mod server;
 pub mod session;
 pub mod setups;
 pub mod shutdown;
+pub mod skills;
 pub mod telemetry;
 pub mod time;
 pub mod transport;

@@ -27,6 +27,9 @@ use mcp_usher::{Server, server::DevServer, shutdown::Signals};
 
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
+/// A folder of skills beside this file.
+const SKILLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/conformance/skills");
+
 /// The suite leaves its sessions open, and all of them are one caller's.
 const SESSIONS_OF_SUITE: usize = 10_000;
 
@@ -36,6 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     config.server.listen = ANY_PORT;
     config.server.admin_listen = ANY_PORT;
     config.router.per_principal_max = SESSIONS_OF_SUITE;
+    config.skills.directory = Some(SKILLS.into());
 
     let mut server = Server::new(config).resource_template(resources::template()?);
     let tools = [

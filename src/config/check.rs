@@ -5,7 +5,7 @@ use url::Url;
 use super::{Config, Key, Problem};
 
 /// Settings that mean nothing at zero.
-const ABOVE_ZERO: [&str; 22] = [
+const ABOVE_ZERO: [&str; 24] = [
     "server.workers",
     "issuer.metadata_refresh",
     "issuer.keys_refresh",
@@ -27,6 +27,8 @@ const ABOVE_ZERO: [&str; 22] = [
     "session.mailbox_max",
     "handler.call_deadline",
     "handler.input_deadline",
+    "skills.max",
+    "skills.bytes_max",
     "fetch.deadline",
 ];
 

@@ -22,7 +22,7 @@ pub use table::KEYS;
 use crate::{
     fetch, handler, router,
     scope::Scopes,
-    transport,
+    skills, transport,
     units::{HumanDuration, PublicUrl},
 };
 
@@ -43,6 +43,8 @@ pub struct Config {
     pub router: router::Config,
     /// Calls.
     pub handler: handler::Config,
+    /// Skills offered from a folder.
+    pub skills: skills::Config,
     /// What is logged.
     pub log: LogConfig,
 }

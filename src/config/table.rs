@@ -1,7 +1,7 @@
 //! The table of settings.
 //!
 //! A row is `kind "key" = field, form, meaning`: *plain* reads and shows itself, *address* is where to
-//! listen, *optional* may be empty, *list* is separated by spaces or commas, *custom* stands above the table.
+//! listen, *optional* may be empty, *path* too, *list* is separated by spaces or commas, *custom* stands above the table.
 
 use std::{fmt::Display, path::PathBuf, str::FromStr};
 
@@ -24,6 +24,12 @@ fn parse_optional<T: FromStr<Err: Display>>(text: &str) -> Result<Option<T>, Str
 
 fn show_optional<T: ToString>(value: Option<&T>) -> String {
     value.map(T::to_string).unwrap_or_default()
+}
+
+fn show_path(value: Option<&PathBuf>) -> String {
+    value
+        .map(|path| path.display().to_string())
+        .unwrap_or_default()
 }
 
 fn words<T: FromStr<Err: Display>>(text: &str) -> Result<Vec<T>, String> {
@@ -70,6 +76,11 @@ macro_rules! key {
                 Ok(())
             })
     };
+    (path $path:literal, $form:expr, $about:literal, $($field:ident).+) => {
+        key!($path, $form, $about,
+            |config| show_path(config.$($field).+.as_ref()),
+            |config, text| parse_optional(text).map(|value| config.$($field).+ = value))
+    };
     (list $path:literal, $form:expr, $about:literal, $($field:ident).+) => {
         key!($path, $form, $about,
             |config| show_words(&config.$($field).+),
@@ -85,25 +96,10 @@ const SIZE: &str = "size, as 512B, 64KiB, 4MiB";
 const COUNT: &str = "whole number";
 const TRUTH: &str = "true or false";
 const TEXT: &str = "text";
+const PATH: &str = "path";
 const ADDRESS: &str = "address and port, as 127.0.0.1:3001";
 const SCOPES: &str = "scopes, separated by spaces";
 const URLS: &str = "list of URLs";
-
-const SECRET_FILE: Key = key!(
-    "issuer.introspection_client_secret_file",
-    "path",
-    "File with the secret of that client; not readable by others.",
-    |config| {
-        let file = config.issuer.introspection_client_secret_file.as_ref();
-        file.map(|file| file.display().to_string())
-            .unwrap_or_default()
-    },
-    |config, text| {
-        let file: Option<PathBuf> = parse_optional(text)?;
-        config.issuer.introspection_client_secret_file = file;
-        Ok(())
-    }
-);
 
 const SECRET: Key = key!(
     "issuer.introspection_client_secret",
@@ -152,7 +148,8 @@ keys! {
         "How access tokens are verified. Userinfo proves no audience: any service that was handed a token can come in with it.";
     optional "issuer.introspection_client_id" = issuer.introspection_client_id, TEXT,
         "Who we are at the introspection endpoint; without it opaque tokens are refused.";
-    custom SECRET_FILE;
+    path "issuer.introspection_client_secret_file" = issuer.introspection_client_secret_file, PATH,
+        "File with the secret of that client; not readable by others.";
     custom SECRET;
     plain "issuer.introspection_client_authentication" = issuer.introspection_client_authentication, "client_secret_basic or client_secret_post",
         "How that client shows who it is.";
@@ -230,6 +227,12 @@ keys! {
         "How long a tool may run.";
     plain "handler.input_deadline" = handler.input_deadline, DURATION,
         "How long a client of 2026-07-28 may take to come back with what a call asked for.";
+    path "skills.directory" = skills.directory, PATH,
+        "A folder of skills to offer, read once at the start; every folder below it with a SKILL.md is one.";
+    plain "skills.max" = skills.skills_max, COUNT,
+        "Skills in that folder at most; one more, and the server does not start.";
+    plain "skills.bytes_max" = skills.bytes_max, SIZE,
+        "Bytes of all their files together, which are kept in memory; one more, and the server does not start.";
     plain "fetch.deadline" = fetch.deadline, DURATION,
         "How long any question to the authorization server may take.";
     plain "fetch.answer_max" = fetch.answer_max, SIZE,

@@ -9,11 +9,12 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Change, Delegate, Prompt, Resource, ResourceTemplate, SchemaError, Tool, completion::Completer,
-    resources::URI,
+    resources::URI, skills,
 };
 use crate::{
     protocol::{Method, ProtocolVersion, RpcError, codes},
     scope::Scopes,
+    skills::{Skill, SkillFile},
 };
 
 /// What a server offers. Of two with one name the later stays.
@@ -25,6 +26,8 @@ pub struct Entries {
     pub(super) resources: Named<Resource>,
     pub(super) templates: Named<ResourceTemplate>,
     pub(super) prompts: Named<Prompt>,
+    /// By their paths.
+    pub(super) skills: Named<Skill>,
     delegate: Option<Arc<Delegate>>,
     /// What clients were told of, or may be told of from now on.
     lists: Lists,
@@ -39,10 +42,14 @@ type Named<T> = Arc<BTreeMap<String, Arc<T>>>;
 pub struct Lists {
     resources: bool,
     prompts: bool,
+    skills: bool,
 }
 
 /// Pages that a host shows beside a tool's result, served as `ui://` resources (MCP Apps, 2026-01-26).
 const APPS: &str = "io.modelcontextprotocol/ui";
+
+/// Folders of instructions for agents (SEP-2640).
+const SKILLS: &str = "io.modelcontextprotocol/skills";
 
 impl Lists {
     /// Whether a change is of a list that is there.
@@ -84,6 +91,14 @@ impl Entries {
         Arc::make_mut(&mut self.prompts).insert(name, Arc::new(prompt));
     }
 
+    /// Adds a skill. Its files are resources, and its `SKILL.md` is listed as one.
+    pub fn add_skill(&mut self, skill: Skill) {
+        self.lists.skills = true;
+        self.add_resource(skills::manifest(&skill));
+        let path = skill.path().to_owned();
+        Arc::make_mut(&mut self.skills).insert(path, Arc::new(skill));
+    }
+
     /// Takes a tool away; whether there was one.
     pub fn remove_tool(&mut self, name: &str) -> bool {
         remove(&mut self.tools, name)
@@ -102,6 +117,13 @@ impl Entries {
     /// Takes a prompt away; whether there was one.
     pub fn remove_prompt(&mut self, name: &str) -> bool {
         remove(&mut self.prompts, name)
+    }
+
+    /// Takes a skill away, by the URI of its `SKILL.md`; whether there was one.
+    pub fn remove_skill(&mut self, uri: &str) -> bool {
+        let path = Skill::path_named_by(uri);
+        let removed = path.is_some_and(|path| remove(&mut self.skills, path));
+        removed && self.remove_resource(uri)
     }
 
     /// Tells clients that there are resources, though perhaps none yet. A client that was told of none
@@ -133,7 +155,8 @@ impl Entries {
             (now, before) => now.is_none() && before.is_none(),
         };
         let same_resources = Arc::ptr_eq(&self.resources, &before.resources)
-            && Arc::ptr_eq(&self.templates, &before.templates);
+            && Arc::ptr_eq(&self.templates, &before.templates)
+            && Arc::ptr_eq(&self.skills, &before.skills);
         let changed = [
             (Arc::ptr_eq(&self.tools, &before.tools), Change::Tools),
             (same_resources, Change::Resources),
@@ -193,6 +216,9 @@ impl Entries {
             }
             Method::PromptsList | Method::PromptsGet => self.has_prompts(),
             Method::CompletionComplete => self.completes(),
+            Method::SkillsList | Method::SkillsGet | Method::ResourcesDirectoryRead => {
+                self.has_skills()
+            }
             _ => false,
         };
         ours || self.delegates(method)
@@ -204,6 +230,7 @@ impl Entries {
         Lists {
             resources: self.has_resources() || self.delegates(&Method::ResourcesList),
             prompts: self.has_prompts() || self.delegates(&Method::PromptsList),
+            skills: self.has_skills(),
         }
     }
 
@@ -213,6 +240,10 @@ impl Entries {
 
     pub(super) const fn has_prompts(&self) -> bool {
         self.lists.prompts
+    }
+
+    pub(super) const fn has_skills(&self) -> bool {
+        self.lists.skills
     }
 
     /// What is declared in `initialize` and `server/discover`.
@@ -249,6 +280,9 @@ impl Entries {
         if self.resources.keys().any(|uri| uri.starts_with("ui://")) {
             extensions.insert(APPS.to_owned(), json!({}));
         }
+        if self.has_skills() {
+            extensions.insert(SKILLS.to_owned(), json!({ "directoryRead": true }));
+        }
         extensions
     }
 
@@ -273,7 +307,10 @@ impl Entries {
     /// The resource under `uri`, or the family it belongs to, with its variables.
     pub(super) fn resource(&self, uri: &str) -> Option<(Found<'_>, Map<String, Value>)> {
         let mut variables = Map::new();
-        let found = if let Some(resource) = self.resources.get(uri) {
+        // First, so that what is read is what its manifest says.
+        let found = if let Some((skill, file)) = self.skill_file(uri) {
+            Found::File(skill, file)
+        } else if let Some(resource) = self.resources.get(uri) {
             Found::Resource(resource)
         } else {
             let of_family = |template: &'_ ResourceTemplate| template.template.matches(uri);
@@ -333,6 +370,7 @@ fn remove<T>(entries: &mut Named<T>, name: &str) -> bool {
 pub(super) enum Found<'a> {
     Resource(&'a Resource),
     Template(&'a ResourceTemplate),
+    File(&'a Skill, &'a SkillFile),
 }
 
 impl<'a> Found<'a> {
@@ -340,13 +378,15 @@ impl<'a> Found<'a> {
         match self {
             Self::Resource(resource) => &resource.needs,
             Self::Template(template) => &template.needs,
+            Self::File(skill, _) => skill.needed_scopes(),
         }
     }
 
-    pub(super) fn mime_type(self) -> Option<&'a String> {
+    pub(super) fn mime_type(self) -> Option<&'a str> {
         match self {
-            Self::Resource(resource) => resource.description.about.mime_type.as_ref(),
-            Self::Template(template) => template.description.about.mime_type.as_ref(),
+            Self::Resource(resource) => resource.description.about.mime_type.as_deref(),
+            Self::Template(template) => template.description.about.mime_type.as_deref(),
+            Self::File(_, file) => Some(file.mime_type()),
         }
     }
 }

@@ -9,7 +9,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Entries;
-use crate::protocol::{Described, Method, ProtocolVersion, Raw, RpcError, codes};
+use crate::{
+    protocol::{Described, Method, ProtocolVersion, Raw, RpcError, codes},
+    skills::Skill,
+};
 
 /// Entries on one page of a listing.
 const PAGE: usize = 500;
@@ -34,6 +37,7 @@ impl Entries {
             Method::PromptsList => page("prompts", &self.prompts, params, |one| {
                 Described::Prompt.shown_to(version, &one.description)
             }),
+            Method::SkillsList => page("skills", &self.skills, params, Skill::entry),
             _ => page("tools", &self.tools, params, |one| {
                 Described::Tool.shown_to(version, one.description())
             }),
@@ -86,7 +90,7 @@ struct PageParams {
 
 /// Entries after the cursor, which is the last one's name: a list that changes meanwhile skips and
 /// repeats nothing that stayed.
-fn page<T>(
+pub(super) fn page<T>(
     member: &str,
     entries: &BTreeMap<String, Arc<T>>,
     params: Option<&Raw>,

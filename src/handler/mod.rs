@@ -27,10 +27,11 @@ mod relay;
 mod replay;
 mod resources;
 mod schema;
+mod skills;
 mod template;
 mod tools;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -218,7 +219,10 @@ impl Handler {
             Method::ToolsList
             | Method::PromptsList
             | Method::ResourcesList
-            | Method::ResourcesTemplatesList => (now.list(method, params, version)?, kept()),
+            | Method::ResourcesTemplatesList
+            | Method::SkillsList => (now.list(method, params, version)?, kept()),
+            Method::SkillsGet => (now.skill_entry(read_params(params)?)?, kept()),
+            Method::ResourcesDirectoryRead => (now.folder(params, version)?, CacheHint::None),
             // What belongs to a session or a stream is answered there.
             _ => return Err(RpcError::method_not_found(method)),
         };
@@ -338,11 +342,12 @@ impl Handler {
         let read = match found {
             Found::Resource(resource) => (resource.read)(context.clone(), variables),
             Found::Template(template) => (template.read)(context.clone(), variables),
+            Found::File(_, file) => Box::pin(ready(Ok(vec![skills::contents(&params.uri, file)]))),
         };
         let mut contents = self.guarded("resources/read", version, read).await?;
         for piece in &mut contents {
             if piece.mime_type.is_none() {
-                piece.mime_type = found.mime_type().cloned();
+                piece.mime_type = found.mime_type().map(str::to_owned);
             }
         }
         let contents: Vec<_> = contents

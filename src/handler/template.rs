@@ -82,7 +82,7 @@ impl UriTemplate {
     }
 }
 
-fn percent_decoded(value: &str) -> Option<String> {
+pub(super) fn percent_decoded(value: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.bytes();
     while let Some(byte) = rest.next() {

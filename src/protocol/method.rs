@@ -59,6 +59,12 @@ methods! {
     ResourcesSubscribe = "resources/subscribe";
     /// Wants that no more; up to 2025-11-25.
     ResourcesUnsubscribe = "resources/unsubscribe";
+    /// What lies in a folder of resources (extension skills).
+    ResourcesDirectoryRead = "resources/directory/read";
+    /// Which skills there are (extension skills).
+    SkillsList = "skills/list";
+    /// One skill's entry (extension skills).
+    SkillsGet = "skills/get";
     /// Which prompts there are.
     PromptsList = "prompts/list";
     /// A prompt, filled in.

@@ -2,7 +2,10 @@
 
 use std::{io, net::SocketAddr};
 
-use crate::{config::Problem, fetch::FetchError, handler::HandlerError, secret::SecretError};
+use crate::{
+    config::Problem, fetch::FetchError, handler::HandlerError, secret::SecretError,
+    skills::SkillError,
+};
 #[cfg(feature = "dev-idp")]
 use crate::{idp::IdpError, metadata::IssuerError};
 
@@ -41,6 +44,9 @@ pub enum ServerError {
     /// What it offers can't be served: a tool's schema is none, or refers to another document.
     #[error("could not offer the tools")]
     Handler(#[source] HandlerError),
+    /// The folder that `skills.directory` names can't be served.
+    #[error("could not offer the skills")]
+    Skills(#[source] SkillError),
     /// The HTTP client could not be set up.
     #[error("could not set up the HTTP client")]
     Fetcher(#[source] FetchError),

@@ -25,6 +25,7 @@ use crate::{
     handler::{Catalog, Changes, Prompt, Resource, ResourceTemplate, Tool, whoami},
     protocol::{Implementation, ServerInfo},
     shutdown::Signals,
+    skills::Skill,
     time::Clock,
 };
 
@@ -90,6 +91,13 @@ impl Server {
     #[must_use]
     pub fn prompt(self, prompt: Prompt) -> Self {
         self.catalog.prepare(|entries| entries.add_prompt(prompt));
+        self
+    }
+
+    /// Adds a skill. Those of the folder that `skills.directory` names come beside it.
+    #[must_use]
+    pub fn skill(self, skill: Skill) -> Self {
+        self.catalog.prepare(|entries| entries.add_skill(skill));
         self
     }
 

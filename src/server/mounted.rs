@@ -19,6 +19,7 @@ use crate::{
     handler::{Catalog, Handler},
     metadata::{Issuer, ProtectedResources, ResourceConfig},
     router::RouterHandle,
+    skills::read_folder,
     telemetry::{self, Check, Health, Metrics},
     transport::{self, Door, Rooms},
     units::PublicUrl,
@@ -61,6 +62,10 @@ impl Mounted {
         } = server;
         if !System::is_registered() {
             return Err(ServerError::NoSystem);
+        }
+        if let Some(folder) = &config.skills.directory {
+            let skills = read_folder(folder, &config.skills).map_err(ServerError::Skills)?;
+            catalog.prepare(|entries| skills.into_iter().for_each(|one| entries.add_skill(one)));
         }
         let metrics = Metrics::new();
         let fetcher = Fetcher::new(config.fetch.clone()).map_err(ServerError::Fetcher)?;

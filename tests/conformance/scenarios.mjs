@@ -86,19 +86,23 @@ export const SERVER = {
 
 /** The suite's scenarios for extensions: of a server, and of a client. */
 export const EXTENSIONS = {
-  'tasks-lifecycle': 'no tasks yet',
-  'tasks-capability-negotiation': 'no tasks yet',
-  'tasks-wire-fields': 'no tasks yet',
-  'tasks-request-state-removal': 'no tasks yet',
-  'tasks-mrtr-input': 'no tasks yet',
-  'tasks-request-headers': 'no tasks yet',
-  'tasks-dispatch-and-envelope': 'no tasks yet',
-  'tasks-status-notifications': 'no tasks yet',
-  'tasks-required-task-error': 'no tasks yet',
-  'tasks-mrtr-composition': 'no tasks yet',
-  'sep-2640-skills-directory': 'no skills yet',
-  'sep-2640-skills-enumeration': 'no skills yet',
-  'sep-2640-skills-manifest': 'no skills yet',
+  pass: {
+    'sep-2640-skills-directory': {},
+    'sep-2640-skills-enumeration': {},
+    'sep-2640-skills-manifest': {},
+  },
+  notYet: {
+    'tasks-lifecycle': 'no tasks yet',
+    'tasks-capability-negotiation': 'no tasks yet',
+    'tasks-wire-fields': 'no tasks yet',
+    'tasks-request-state-removal': 'no tasks yet',
+    'tasks-mrtr-input': 'no tasks yet',
+    'tasks-request-headers': 'no tasks yet',
+    'tasks-dispatch-and-envelope': 'no tasks yet',
+    'tasks-status-notifications': 'no tasks yet',
+    'tasks-required-task-error': 'no tasks yet',
+    'tasks-mrtr-composition': 'no tasks yet',
+  },
 };
 
 const authorizationOfClient = {

@@ -395,6 +395,24 @@ async fn no_log_line_holds_a_token_or_what_was_said() {
 // C01
 #[cfg(feature = "dev-idp")]
 #[test]
+fn a_folder_of_skills_that_can_not_be_served_is_named_with_the_reason() {
+    let none = File::new("skill.md", "# no frontmatter", 0o644);
+    for (folder, reason) in [("/nope", "could not read /nope"), (none.path(), "skill.md")] {
+        let (code, _, err) = run(&[
+            "dev",
+            "--listen=127.0.0.1:0",
+            "--provider-listen=127.0.0.1:0",
+            "--set=server.admin_listen=127.0.0.1:0",
+            &format!("--set=skills.directory={folder}"),
+        ]);
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains("could not offer the skills"), "{err}");
+        assert!(err.contains(reason), "{err}");
+    }
+}
+
+#[cfg(feature = "dev-idp")]
+#[test]
 fn a_development_server_listens_on_this_machine_only() {
     let everywhere = [
         "dev",

@@ -134,6 +134,31 @@ async fn a_listener_without_a_session_is_told_what_it_asked_for() {
     assert_eq!(list["result"]["resources"][0]["uri"], "test://added");
 }
 
+// The files of a skill are nobody's who has no token, and the same for clients of every version.
+#[tokio::test]
+async fn skills_of_a_folder_are_served_to_those_who_may_come_in() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/conformance/skills");
+    let scene = Scene::with(|config| config.skills.directory = Some(folder.into())).await;
+    let token = scene.token("alice");
+    let formal = json!({ "uri": "skill://letters/formal/SKILL.md" });
+
+    let mut mcp = Mcp::ready_in(&scene, &token, "2025-06-18").await;
+    let got = mcp.ask(&request(1, "skills/get", &formal)).await;
+    let entry = &got["result"]["skill"];
+    assert_eq!(entry["frontmatter"]["metadata"]["version"], "1.2");
+    assert_eq!(entry["resources"].as_array().unwrap().len(), 4);
+    let read = mcp.ask(&request(2, "resources/read", &formal)).await;
+    let text = read["result"]["contents"][0]["text"].as_str().unwrap();
+    assert_eq!(text.len(), entry["resources"][0]["size"]);
+
+    let folder = json!({ "uri": "skill://letters/formal/templates" });
+    let ask = Ask::modern(&scene, &token, 1, "resources/directory/read", folder);
+    let listed = scene.ask(&ask).await.is(200).json();
+    assert_eq!(listed["result"]["resources"][1]["name"], "notice.md");
+    let ask = Ask::modern(&scene, "nobodys-token", 2, "skills/list", json!({}));
+    scene.ask(&ask).await.is(401);
+}
+
 // Pages follow names, so that a list that changes under a reader skips and repeats nothing that stayed.
 #[tokio::test]
 async fn a_cursor_stays_right_while_the_list_changes() {

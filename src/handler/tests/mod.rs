@@ -4,6 +4,7 @@ mod asking;
 mod changing;
 mod entries;
 mod schemas;
+mod skills;
 
 use bytes::Bytes;
 use schemars::JsonSchema;
