@@ -5,13 +5,20 @@
 //! [`replay`](super::replay)), so pass errors on with `?` and ask under keys that stay the same. What
 //! is asked together, with `tokio::join!`, costs one round trip.
 
+use std::fmt::Display;
+
 use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::{CallContext, ToolError, client::Question, schema::form_of};
+use super::{
+    CallContext, ToolError,
+    client::Question,
+    form::form_of,
+    schema::{check, compile},
+};
 use crate::protocol::{Method, ProtocolVersion, RpcError};
 
 /// What the user did with a form.
@@ -103,8 +110,9 @@ struct Roots {
 }
 
 impl CallContext {
-    /// Asks the user to fill in a form. `T` is flat: texts, numbers, truth values and choices
-    /// (2025-06-18, elicitation). Never ask for a secret.
+    /// Asks the user to fill in a form. `T` is flat: texts, numbers, truth values and choices among
+    /// texts (2025-06-18, elicitation); an `Option` may be left empty, and the doc comments of a field
+    /// and of a choice are what the user reads. Never ask for a secret.
     ///
     /// # Errors
     /// The client can't ask users, or its answer does not fit `T`; from 2026-07-28 on it is asked
@@ -113,40 +121,51 @@ impl CallContext {
     where
         T: DeserializeOwned + JsonSchema,
     {
-        self.form(key, message, form_of::<T>()).await
+        let form = form_of::<T>(self.protocol_version());
+        self.form(key, message, form, read).await
     }
 
-    /// The same with a schema written by hand. What is accepted is an object, and not compared with
-    /// the schema.
+    /// The same with a schema written by hand. What is accepted is an object that fits it.
     ///
     /// # Errors
-    /// The client can't ask users.
+    /// As for [`CallContext::elicit`]; also a schema that is none, or refers to another document.
     pub async fn elicit_with(
         &self,
         key: &str,
         message: &str,
         schema: Value,
     ) -> Result<Elicited<Value>, ToolError> {
-        self.form(key, message, schema).await
+        let compiled = compile(&schema).map_err(|why| {
+            tracing::error!(key, why, "a form's schema can't be used");
+            ToolError::failed("the user can't be asked: the form is broken")
+        })?;
+        let fitting = |content| {
+            check(&compiled, &content).map_err(unfit)?;
+            Ok(content)
+        };
+        self.form(key, message, schema, fitting).await
     }
 
-    async fn form<T: DeserializeOwned>(
+    async fn form<T>(
         &self,
         key: &str,
         message: &str,
         schema: Value,
+        accept: impl Fn(Value) -> Result<T, String>,
     ) -> Result<Elicited<T>, ToolError> {
         let mut params = json!({ "message": message, "requestedSchema": schema });
         // 2025-06-18 knows no other mode, and so no member for it.
         if self.protocol_version() >= ProtocolVersion::V2025_11_25 {
             params["mode"] = json!("form");
         }
-        self.ask(key, ClientCapability::ElicitForm, Some(params), elicited)
+        let read = |answer| elicited(answer, &accept);
+        self.ask(key, ClientCapability::ElicitForm, Some(params), read)
             .await
     }
 
     /// Asks the user to open a page and do something there, as paying (from 2025-11-25). That they
-    /// agreed to is all that is learned. Never use it to authorize the client itself.
+    /// agreed to open it is all that is learned here: whether they did it, the page knows. Never use
+    /// it to authorize the client itself.
     ///
     /// # Errors
     /// The client can't open pages.
@@ -155,12 +174,13 @@ impl CallContext {
         key: &str,
         message: &str,
         url: &str,
-    ) -> Result<Elicited<Value>, ToolError> {
+    ) -> Result<Elicited<()>, ToolError> {
         let mut params = json!({ "mode": "url", "message": message, "url": url });
         if !self.protocol_version().is_modern() {
             params["elicitationId"] = json!(elicitation_id()?);
         }
-        self.ask(key, ClientCapability::ElicitUrl, Some(params), elicited)
+        let agreed = |answer| elicited(answer, |_nothing| Ok(()));
+        self.ask(key, ClientCapability::ElicitUrl, Some(params), agreed)
             .await
     }
 
@@ -208,11 +228,15 @@ fn elicitation_id() -> Result<String, RpcError> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-fn elicited<T: DeserializeOwned>(answer: Value) -> Result<Elicited<T>, String> {
+fn elicited<T>(
+    answer: Value,
+    accept: impl Fn(Value) -> Result<T, String>,
+) -> Result<Elicited<T>, String> {
     let answer: ElicitResult = read(answer)?;
     match answer.action {
         Action::Accept => {
-            read(Value::Object(answer.content.unwrap_or_default())).map(Elicited::Accepted)
+            let content = Value::Object(answer.content.unwrap_or_default());
+            accept(content).map(Elicited::Accepted)
         }
         Action::Decline => Ok(Elicited::Declined),
         Action::Cancel => Ok(Elicited::Cancelled),
@@ -220,6 +244,9 @@ fn elicited<T: DeserializeOwned>(answer: Value) -> Result<Elicited<T>, String> {
 }
 
 fn read<T: DeserializeOwned>(answer: Value) -> Result<T, String> {
-    serde_json::from_value(answer)
-        .map_err(|error| format!("the client's answer does not fit: {error}"))
+    serde_json::from_value(answer).map_err(unfit)
+}
+
+fn unfit(why: impl Display) -> String {
+    format!("the client's answer does not fit: {why}")
 }

@@ -15,6 +15,7 @@ mod context;
 mod delegate;
 mod entries;
 mod error;
+mod form;
 mod guard;
 mod input;
 mod listing;

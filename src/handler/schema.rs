@@ -96,18 +96,7 @@ impl Schemas {
 
 /// JSON Schema 2020-12 of `A`; always an object at its root, as the specification asks.
 pub(super) fn schema_of<A: JsonSchema>() -> Value {
-    object_schema::<A>(SchemaSettings::draft2020_12())
-}
-
-/// The same without `$ref`: a form's fields have no definitions to point to.
-pub(super) fn form_of<A: JsonSchema>() -> Value {
-    let mut settings = SchemaSettings::draft2020_12();
-    settings.inline_subschemas = true;
-    object_schema::<A>(settings)
-}
-
-fn object_schema<A: JsonSchema>(settings: SchemaSettings) -> Value {
-    let mut members = members_of::<A>(settings);
+    let mut members = members_of::<A>(SchemaSettings::draft2020_12());
     members.insert("type".to_owned(), json!("object"));
     Value::Object(members)
 }
@@ -130,7 +119,7 @@ pub(super) fn output_schema_of<T: JsonSchema>() -> Value {
     Value::Object(root)
 }
 
-fn members_of<A: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
+pub(super) fn members_of<A: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
     let schema = settings.into_generator().into_root_schema_for::<A>();
     match schema.to_value() {
         Value::Object(members) => members,
@@ -138,7 +127,8 @@ fn members_of<A: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
     }
 }
 
-fn compile(schema: &Value) -> Result<Validator, String> {
+/// A schema that refers to nothing outside of itself.
+pub(super) fn compile(schema: &Value) -> Result<Validator, String> {
     jsonschema::options()
         .with_retriever(Nothing)
         .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(BACKTRACK_MAX))
@@ -146,7 +136,8 @@ fn compile(schema: &Value) -> Result<Validator, String> {
         .map_err(|error| described(&error))
 }
 
-fn check(schema: &Validator, value: &Value) -> Result<(), String> {
+/// Whether a value fits; else a text that names each place.
+pub(super) fn check(schema: &Validator, value: &Value) -> Result<(), String> {
     let mut errors = schema.iter_errors(value);
     let named: Vec<_> = errors
         .by_ref()

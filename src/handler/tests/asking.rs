@@ -4,7 +4,7 @@ use futures_util::StreamExt;
 
 use super::*;
 
-async fn modern(handler: &Handler, params: &Value) -> Result<Value, RpcError> {
+pub(super) async fn modern(handler: &Handler, params: &Value) -> Result<Value, RpcError> {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
     let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body.to_string()))
     else {
@@ -95,7 +95,7 @@ struct Named {
 }
 
 /// A server with this tool and no other.
-fn handler_of(tool: Tool) -> Handler {
+pub(super) fn handler_of(tool: Tool) -> Handler {
     let mut entries = Entries::default();
     entries.add_tool(tool);
     let implementation = Implementation {
@@ -213,34 +213,11 @@ async fn a_schema_written_by_hand_is_listed_as_it_is_and_arguments_come_as_they_
     assert_eq!(answer["content"][0]["text"], r#"{"a":[1,null]}"#);
 }
 
-#[test]
-fn a_form_has_no_references() {
-    #[derive(JsonSchema)]
-    #[expect(dead_code, reason = "only its schema is looked at")]
-    struct Form {
-        size: Size,
-    }
-    #[derive(JsonSchema)]
-    #[expect(dead_code, reason = "only its schema is looked at")]
-    enum Size {
-        Small,
-        Large,
-    }
-
-    let form = schema::form_of::<Form>();
-
-    assert_eq!(
-        form["properties"]["size"]["enum"],
-        json!(["Small", "Large"])
-    );
-    assert!(!form.to_string().contains("$ref"), "{form}");
-}
-
 /// A call in a session: what it says, and the way back for answers.
-fn live_call() -> (CallContext, queue::Frames, Questions) {
+pub(super) fn live_call() -> (CallContext, queue::Frames, Questions) {
     let (outlet, frames) = outlet(queue::Config::default());
     let questions = Questions::default();
-    let declared = json!({ "elicitation": {}, "roots": {} });
+    let declared = json!({ "elicitation": { "form": {}, "url": {} }, "roots": {} });
     let client = Client::in_session(
         serde_json::from_value(declared).unwrap(),
         outlet,
@@ -251,7 +228,7 @@ fn live_call() -> (CallContext, queue::Frames, Questions) {
     (context, frames, questions)
 }
 
-fn answer(questions: &Questions, id: &Value, result: &Value) {
+pub(super) fn answer(questions: &Questions, id: &Value, result: &Value) {
     let body = json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string();
     match ClientMessage::parse(&Bytes::from(body)).unwrap() {
         ClientMessage::Response(response) => questions.answer(&response.id, response.outcome),
@@ -259,7 +236,7 @@ fn answer(questions: &Questions, id: &Value, result: &Value) {
     }
 }
 
-async fn next_question(frames: &mut queue::Frames) -> Value {
+pub(super) async fn next_question(frames: &mut queue::Frames) -> Value {
     let frame = frames.next().await.unwrap();
     serde_json::from_slice(frame.bytes()).unwrap()
 }

@@ -3,6 +3,7 @@
 mod asking;
 mod changing;
 mod entries;
+mod forms;
 mod schemas;
 mod skills;
 
