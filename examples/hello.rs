@@ -16,5 +16,8 @@ async fn main() -> Result<(), ServerError> {
             Ok(format!("{greeting}, {}!", call.principal().subject()))
         },
     );
-    Server::dev().tool(greet).run().await
+    Server::dev()
+        .configure(|server| server.tool(greet))
+        .run()
+        .await
 }

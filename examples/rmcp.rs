@@ -29,5 +29,9 @@ impl Greeter {
 
 #[actix_web::main]
 async fn main() -> Result<(), ServerError> {
-    Server::dev().rmcp(Greeter { mark: '!' }).run().await
+    let greeter = Greeter { mark: '!' };
+    Server::dev()
+        .configure(|server| server.rmcp(greeter))
+        .run()
+        .await
 }

@@ -15,7 +15,7 @@
 //! let hello = Tool::new("hello", "Greets whoever calls", |call: CallContext, _: NoArguments| async move {
 //!     Ok(format!("Hello, {}!", call.principal().subject()))
 //! });
-//! Server::dev().tool(hello).run().await
+//! Server::dev().configure(|server| server.tool(hello)).run().await
 //! # }
 //! # }
 //! ```

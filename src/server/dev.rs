@@ -9,12 +9,9 @@ use actix_web::dev::ServerHandle;
 use serde_json::{Value, json};
 
 use super::{Mounted, Running, Server, ServerError};
-#[cfg(feature = "rmcp")]
-use crate::rmcp::Rmcp;
 use crate::{
     auth::Verification,
     config::{Config, IssuerSection},
-    handler::{Catalog, Changes, Prompt, Resource, ResourceTemplate, Tool},
     idp::{self, BoundIdp, Idp, ResourceServer, User},
     metadata::Issuer,
     shutdown::Signals,
@@ -72,52 +69,24 @@ impl DevServer {
         config
     }
 
-    /// Adds a tool.
+    /// Changes the server itself: what it offers, what it is called.
+    ///
+    /// ```no_run
+    /// # use mcp_usher::{Server, handler::whoami};
+    /// # async fn run() -> Result<(), mcp_usher::ServerError> {
+    /// Server::dev().configure(|server| server.tool(whoami())).run().await
+    /// # }
+    /// ```
     #[must_use]
-    pub fn tool(mut self, tool: Tool) -> Self {
-        self.server = self.server.tool(tool);
+    pub fn configure(mut self, change: impl FnOnce(Server) -> Server) -> Self {
+        self.server = change(self.server);
         self
     }
 
-    /// Adds a resource.
+    /// The server as it is now: for a handle of its catalog.
     #[must_use]
-    pub fn resource(mut self, resource: Resource) -> Self {
-        self.server = self.server.resource(resource);
-        self
-    }
-
-    /// Adds a family of resources.
-    #[must_use]
-    pub fn resource_template(mut self, template: ResourceTemplate) -> Self {
-        self.server = self.server.resource_template(template);
-        self
-    }
-
-    /// Adds a prompt.
-    #[must_use]
-    pub fn prompt(mut self, prompt: Prompt) -> Self {
-        self.server = self.server.prompt(prompt);
-        self
-    }
-
-    /// Serves a handler written for rmcp, unchanged: [`Server::rmcp`].
-    #[cfg(feature = "rmcp")]
-    #[must_use]
-    pub fn rmcp(mut self, handler: impl Into<Rmcp>) -> Self {
-        self.server = self.server.rmcp(handler);
-        self
-    }
-
-    /// What it offers, to be changed while it runs: [`Server::catalog`].
-    #[must_use]
-    pub fn catalog(&self) -> Catalog {
-        self.server.catalog()
-    }
-
-    /// Where to say that a resource has changed: [`Server::changes`].
-    #[must_use]
-    pub fn changes(&self) -> Changes {
-        self.server.changes()
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 
     /// Adds somebody who can sign in.
