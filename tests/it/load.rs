@@ -4,43 +4,20 @@
 
 use std::{
     collections::HashSet,
-    fs,
-    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::kit::{Ask, Mcp, Scene, Sse, eventually, mcp::call, within};
+use crate::kit::{
+    Ask, Mcp, Scene, Sse,
+    crowd::{alone, nothing_is_left, open_files},
+    mcp::call,
+};
 
 /// Calls of each session.
 const CALLS: u64 = 20;
-
-/// Runs one of the ignored tests below alone, in a process of its own.
-fn alone(test: &str) {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([
-            test,
-            "--exact",
-            "--ignored",
-            "--nocapture",
-            "--test-threads=1",
-        ])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let lossy = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (lossy(&output.stdout), lossy(&output.stderr));
-    assert!(output.status.success(), "{out}\n{err}");
-    assert!(out.contains("1 passed"), "{out}");
-    println!("{out}");
-}
-
-/// Open files of this process.
-fn open_files() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
-}
 
 /// A server that would hold so many users.
 async fn crowded(users: usize) -> (Scene, Vec<String>) {
@@ -53,21 +30,6 @@ async fn crowded(users: usize) -> (Scene, Vec<String>) {
 
 fn user_name(user: usize) -> String {
     format!("user-{user}")
-}
-
-/// Waits until the server holds nothing, and the process no file more than before.
-async fn nothing_is_left(scene: &Scene, files: usize) {
-    scene.sessions(0).await;
-    eventually("no stream is open", || {
-        scene.metric("usher_streams_open") == 0
-    })
-    .await;
-    scene.assert_no_state();
-    within(Duration::from_secs(30), "every file is closed", || {
-        open_files() <= files
-    })
-    .await;
-    assert_eq!(scene.metric("usher_session_owner_mismatch_total"), 0);
 }
 
 #[test]

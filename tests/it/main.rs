@@ -27,6 +27,8 @@ mod load;
 #[cfg(test)]
 mod metadata;
 #[cfg(test)]
+mod mixed;
+#[cfg(test)]
 mod modern;
 #[cfg(test)]
 mod mounted;

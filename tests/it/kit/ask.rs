@@ -46,7 +46,8 @@ impl Ask {
             .header("Accept", "text/event-stream")
     }
 
-    /// A good request of 2026-07-28, with all that its headers have to repeat.
+    /// A good request of 2026-07-28, with all that its headers have to repeat. The client can do
+    /// nothing for the server, unless `params` say otherwise in their `_meta`.
     pub(crate) fn modern(
         scene: &Scene,
         token: &str,
@@ -55,10 +56,12 @@ impl Ask {
         mut params: Value,
     ) -> Self {
         const VERSION: &str = "2026-07-28";
-        params["_meta"] = json!({
-            "io.modelcontextprotocol/protocolVersion": VERSION,
-            "io.modelcontextprotocol/clientCapabilities": {},
-        });
+        let meta = &mut params["_meta"];
+        meta["io.modelcontextprotocol/protocolVersion"] = json!(VERSION);
+        let capabilities = &mut meta["io.modelcontextprotocol/clientCapabilities"];
+        if capabilities.is_null() {
+            *capabilities = json!({});
+        }
         let name = params["name"].as_str().map(str::to_owned);
         let message = super::request(id, method, &params);
         let ask = Self::post(scene, &scene.target("/mcp"), token, &message)

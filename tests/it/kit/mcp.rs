@@ -16,8 +16,13 @@ pub(crate) fn notification(method: &str) -> Value {
 
 /// `initialize`, as clients send it.
 pub(crate) fn initialize(id: u64, version: &str) -> Value {
+    initialize_with(id, version, &json!({}))
+}
+
+/// The same from a client with these capabilities.
+pub(crate) fn initialize_with(id: u64, version: &str, capabilities: &Value) -> Value {
     let params = json!({
-        "protocolVersion": version, "capabilities": {},
+        "protocolVersion": version, "capabilities": capabilities,
         "clientInfo": { "name": "it", "version": "1" },
     });
     request(id, "initialize", &params)
@@ -56,9 +61,17 @@ impl Sse {
 
     /// Opens, and says hello.
     pub(crate) async fn ready(scene: &Scene, token: &str) -> Self {
+        Self::ready_with(scene, token, &initialize(0, "2025-11-25")).await
+    }
+
+    /// The same with an `initialize` of the test's own.
+    pub(crate) async fn ready_with(scene: &Scene, token: &str, hello: &Value) -> Self {
         let mut sse = Self::open(scene, token).await;
-        let answer = sse.ask(&initialize(0, "2025-11-25")).await;
-        assert_eq!(answer["result"]["protocolVersion"], "2025-11-25");
+        let answer = sse.ask(hello).await;
+        assert_eq!(
+            answer["result"]["protocolVersion"],
+            hello["params"]["protocolVersion"]
+        );
         sse.tell(&notification("notifications/initialized")).await;
         sse
     }
@@ -114,8 +127,13 @@ pub(crate) struct Mcp {
 impl Mcp {
     /// Initializes, without the confirmation.
     pub(crate) async fn open(scene: &Scene, token: &str, version: &str) -> Self {
+        Self::open_with(scene, token, &initialize(0, version)).await
+    }
+
+    /// The same with an `initialize` of the test's own.
+    pub(crate) async fn open_with(scene: &Scene, token: &str, hello: &Value) -> Self {
         let mut posts = scene.wire().await;
-        let hello = Ask::post(scene, &scene.target("/mcp"), token, &initialize(0, version));
+        let hello = Ask::post(scene, &scene.target("/mcp"), token, hello);
         let reply = posts.ask(&hello).await.is(200);
         let id = reply.header("mcp-session-id").expect("an id").to_owned();
         let version = reply.json()["result"]["protocolVersion"].clone();

@@ -2,6 +2,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod check;
+pub(crate) mod crowd;
 #[expect(
     dead_code,
     unreachable_pub,

@@ -287,6 +287,12 @@ impl Events {
         self.wire.reset();
     }
 
+    /// The connection of a stream that has ended, for the next request.
+    pub(crate) fn into_wire(self) -> Wire {
+        assert!(self.over && self.text.is_empty(), "the stream goes on");
+        self.wire
+    }
+
     pub(crate) async fn finish(&mut self) {
         self.wire.finish().await;
     }
