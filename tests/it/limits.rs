@@ -4,20 +4,15 @@ use std::{io::Write as _, time::Duration};
 
 use mcp_usher::{
     handler::{CallContext, NoArguments, Tool},
-    units::{ByteSize, HumanDuration},
+    units::ByteSize,
 };
 use serde_json::{Value, json};
 
 use crate::kit::{
     Ask, Mcp, Scene, Sse, eventually,
     mcp::{call, initialize},
-    tools::Gate,
     within,
 };
-
-fn millis(milliseconds: u64) -> HumanDuration {
-    HumanDuration::new(Duration::from_millis(milliseconds))
-}
 
 /// `initialize` with so many bytes of white space around it.
 fn padded(length: usize) -> String {
@@ -259,36 +254,6 @@ async fn a_flood_of_bad_tokens_leaves_nothing() {
 
     scene.assert_no_state();
     assert_eq!(scene.running().verifier().usage().entries, 0);
-}
-
-// O18
-#[tokio::test]
-async fn a_tool_that_never_answers_is_answered_for() {
-    let gate = Gate::default();
-    let scene = Scene::of(
-        |config| config.handler.call_deadline = millis(300),
-        vec![gate.tool()],
-    )
-    .await;
-    let mut mcp = Mcp::ready(&scene, &scene.token("alice")).await;
-
-    let late = mcp.call(1, "wait").await;
-
-    assert_eq!(late["error"]["code"], -32001);
-    assert_eq!(gate.gone(), 1);
-    let ask = Ask::modern(
-        &scene,
-        &scene.token("alice"),
-        2,
-        "tools/call",
-        json!({ "name": "wait" }),
-    );
-    assert_eq!(scene.ask(&ask).await.is(200).code(), -32603);
-    mcp.call(3, "whoami").await;
-    assert_eq!(
-        scene.metric("usher_limit_hit_total{limit=\"handler.call_deadline\"}"),
-        2
-    );
 }
 
 fn large() -> Tool {

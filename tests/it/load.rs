@@ -32,6 +32,7 @@ fn user_name(user: usize) -> String {
     format!("user-{user}")
 }
 
+// S24: all of them use the same ids.
 #[test]
 fn five_hundred_users_over_sse_each_get_their_own_answers_and_leave_nothing() {
     alone("load::sse");

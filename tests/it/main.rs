@@ -21,6 +21,8 @@ mod binary;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod legacy;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod load;
@@ -35,7 +37,10 @@ mod mounted;
 #[cfg(test)]
 mod office;
 #[cfg(test)]
+mod overload;
+#[cfg(test)]
 mod resume;
+#[cfg(test)]
 mod session;
 #[cfg(test)]
 mod shutdown;
