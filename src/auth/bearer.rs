@@ -3,7 +3,7 @@
 //! A token in the query string or the body is never looked for. What can't be a token is refused
 //! here, before anything is looked up or anybody asked.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt};
 
 use super::{AuthError, Reason};
 
@@ -11,18 +11,24 @@ use super::{AuthError, Reason};
 /// 4 KiB, and nobody's proxy passes a header much longer than this.
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
-/// An access token as it was sent. Never shown; cheap to clone.
+/// An access token as it was sent, where it was sent: a caller who is known costs no copy. Never
+/// shown.
 #[derive(Clone)]
-pub struct BearerToken(Arc<str>);
+pub struct BearerToken<'h>(Cow<'h, str>);
 
-impl BearerToken {
+impl BearerToken<'_> {
     /// The token, for the one place that hashes it and those that verify it.
     pub(super) fn expose(&self) -> &str {
         &self.0
     }
+
+    /// A copy that outlives the request, for those who verify it.
+    pub(super) fn to_static(&self) -> BearerToken<'static> {
+        BearerToken(Cow::Owned(self.0.clone().into_owned()))
+    }
 }
 
-impl fmt::Debug for BearerToken {
+impl fmt::Debug for BearerToken<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("BearerToken(…)")
     }
@@ -36,7 +42,7 @@ impl fmt::Debug for BearerToken {
 /// [`Reason::TooLong`] beyond [`TOKEN_BYTES_MAX`].
 pub fn bearer<'h>(
     authorization: impl IntoIterator<Item = &'h [u8]>,
-) -> Result<BearerToken, AuthError> {
+) -> Result<BearerToken<'h>, AuthError> {
     let mut headers = authorization.into_iter();
     let header = headers.next().ok_or(AuthError::Missing)?;
     if headers.next().is_some() {

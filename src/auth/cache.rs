@@ -1,9 +1,9 @@
 //! Verdicts on tokens, so that a busy client costs one question or one signature check.
 //!
-//! Two stores, so that garbage can't push good callers out: verified callers, bounded in bytes, and
-//! refusals, bounded in number and kept for seconds. Keyed by HMAC-SHA-256 of the token under a key
-//! of this process, never by the token: a memory dump holds no token, and nobody outside can aim at a
-//! slot. Every [`Verifier`](super::Verifier) handle reads here; only the
+//! Two stores for each issuer, so that neither garbage nor the tokens of another issuer can push good
+//! callers out: verified callers, bounded in bytes, and refusals, bounded in number and kept for
+//! seconds. Keyed by the token's [`Digest`], never by the token. Every
+//! [`Verifier`](super::Verifier) handle reads here; only the issuer's
 //! [`Examiner`](super::examiner::Examiner) writes.
 //!
 //! An entry says who the caller is, never what was decided. It ends with the token's `exp`, by the
@@ -12,17 +12,12 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::{hmac, rand};
 use quick_cache::{Weighter, sync::Cache};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::{BearerToken, Identity, Principal, Reason, config::CacheConfig};
+use super::{Identity, Principal, Reason, config::CacheConfig, digest::Digest};
 use crate::time::Timestamp;
-
-/// A token's name in the cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Digest([u8; 32]);
 
 /// A verified token, and how long that may be relied on.
 #[derive(Debug)]
@@ -70,7 +65,6 @@ pub(super) struct Present {
 /// Both stores.
 #[derive(Debug)]
 pub(super) struct Verdicts {
-    key: hmac::Key,
     leeway: Duration,
     config: CacheConfig,
     verified: Cache<Digest, Entry, Bytes>,
@@ -80,8 +74,6 @@ pub(super) struct Verdicts {
 #[derive(Debug, Clone)]
 struct Entry {
     principal: Principal,
-    /// `exp` and the leeway.
-    ends_at: Option<Timestamp>,
     /// Present for answers, which age.
     stale_at: Option<Instant>,
     /// Present for JWTs, which end with their key.
@@ -107,24 +99,13 @@ impl Weighter<Digest, Entry> for Bytes {
 
 impl Verdicts {
     pub(super) fn new(config: CacheConfig, leeway: Duration) -> Self {
-        let mut secret = [0; 32];
-        // aws-lc ends the process where it has no randomness; it does not return an error.
-        let _ = rand::fill(&mut secret);
         let bytes = config.bytes_max.bytes();
         Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             leeway,
             verified: Cache::with_weighter(bytes / TYPICAL_BYTES, bytes as u64, Bytes),
             refused: Cache::new(config.refusals_max),
             config,
         }
-    }
-
-    pub(super) fn digest(&self, token: &BearerToken) -> Digest {
-        let tag = hmac::sign(&self.key, token.expose().as_bytes());
-        let mut digest = [0; 32];
-        digest.copy_from_slice(tag.as_ref());
-        Digest(digest)
     }
 
     pub(super) fn look_up(&self, digest: &Digest, present: Present) -> Remembered {
@@ -160,14 +141,9 @@ impl Verdicts {
             }
         };
         let bytes = bytes_of(&verified.identity);
-        let ends_at = verified
-            .identity
-            .expires_at
-            .map(|expires_at| expires_at.plus(self.leeway));
-        let principal = Principal::new(verified.identity);
+        let principal = Principal::with_leeway(verified.identity, self.leeway);
         let entry = Entry {
             principal: principal.clone(),
-            ends_at,
             stale_at,
             keys,
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
@@ -215,7 +191,8 @@ enum State {
 
 impl Entry {
     fn state(&self, present: Present) -> State {
-        if self.ends_at.is_some_and(|ends_at| present.wall >= ends_at) {
+        let ends_at = self.principal.ends_at();
+        if ends_at.is_some_and(|ends_at| present.wall >= ends_at) {
             return State::Expired;
         }
         let aged = self

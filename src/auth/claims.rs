@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Identity, Method, Reason, config::IssuerConfig};
+use super::{Identity, IssuerConfig, Method, Reason};
 use crate::{scope::Scopes, time::Timestamp};
 
 /// What a token or an endpoint says, not yet trusted.

@@ -1,6 +1,6 @@
-//! The actor that has unknown tokens verified, each of them once however many callers wait.
+//! The actor that has one issuer's unknown tokens verified, each once however many callers wait.
 //!
-//! [`Verifier`](super::Verifier) asks it with [`Examine`] after a look into the cache found nothing.
+//! The [`Desk`](super::desk::Desk) asks it with [`Examine`] after a look into the cache found nothing.
 //! It lives on an arbiter of its own, where signature checks of 20 to 200 µs disturb no request, and
 //! it alone writes verdicts. A *flight* is one examination under way with its waiters; it belongs to
 //! the actor and not to the caller that began it, so a caller that leaves cancels nothing.
@@ -27,7 +27,8 @@ use tracing::error;
 
 use super::{
     AuthError, BearerToken, Principal,
-    cache::{Digest, Present, Remembered, Verdicts, Verified},
+    cache::{Present, Remembered, Verdicts, Verified},
+    digest::Digest,
     trusted_issuer::TrustedIssuer,
 };
 use crate::{time::Clock, units::HumanDuration};
@@ -37,7 +38,7 @@ use crate::{time::Clock, units::HumanDuration};
 #[rtype(result = "Result<Principal, AuthError>")]
 pub(super) struct Examine {
     pub(super) digest: Digest,
-    pub(super) token: BearerToken,
+    pub(super) token: BearerToken<'static>,
     /// One of the places in the waiting room, given back when the caller has its answer.
     pub(super) place: OwnedSemaphorePermit,
 }
@@ -89,7 +90,7 @@ impl Examiner {
         })
     }
 
-    fn take_off(&self, digest: Digest, token: BearerToken, examiner: Addr<Self>) {
+    fn take_off(&self, digest: Digest, token: BearerToken<'static>, examiner: Addr<Self>) {
         let Needs {
             issuer,
             verdict_within,

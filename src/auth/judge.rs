@@ -1,51 +1,75 @@
 //! May this caller do this? Judged on every request, from a verified principal, and never remembered:
 //! the cache holds who a caller is, and K25 is what happens when it holds more.
 
-use super::{AuthError, Method, Principal, Reason};
+use super::{AuthError, IssuerConfig, Method, Principal, Reason};
 use crate::scope::Scopes;
 
 /// The audiences a token for this server may name, made once at start.
 #[derive(Debug, Clone, Default)]
 pub struct Audiences {
     accepted: Box<[String]>,
+    issuers: Vec<OfIssuer>,
+}
+
+/// What holds for one issuer's tokens only.
+#[derive(Debug, Clone)]
+struct OfIssuer {
+    issuer: String,
+    accepted: Box<[String]>,
     introspection_may_name_none: bool,
 }
 
 impl Audiences {
-    /// These, each to the character (RFC 8707 §2, RFC 9068 §4).
+    /// These, each to the character (RFC 8707 §2, RFC 9068 §4), whoever issued the token.
     #[must_use]
     pub fn new(accepted: impl IntoIterator<Item = String>) -> Self {
         Self {
             accepted: accepted.into_iter().collect(),
-            introspection_may_name_none: false,
+            issuers: Vec::new(),
         }
     }
 
-    /// Takes opaque tokens whose introspection names no audience at all, as Logto's does. Such a
-    /// token may have been meant for anybody: whoever is handed one can use it here.
+    /// Adds what an issuer's settings say about its own tokens: more audiences, and whether one that
+    /// was introspected may name none at all, as Logto's don't. Such a token may have been meant for
+    /// anybody: whoever is handed one can use it here.
     #[must_use]
-    pub fn or_none_by_introspection(mut self, allowed: bool) -> Self {
-        self.introspection_may_name_none = allowed;
+    pub fn with_issuer(mut self, issuer: &IssuerConfig) -> Self {
+        self.issuers.push(OfIssuer {
+            issuer: issuer.issuer.to_string(),
+            accepted: issuer.audiences.clone().into(),
+            introspection_may_name_none: issuer.introspection_without_audience,
+        });
         self
     }
 
-    /// Those accepted.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.accepted.iter().map(String::as_str)
+    /// Those accepted of this issuer's tokens.
+    pub fn of(&self, issuer: &str) -> impl Iterator<Item = &str> {
+        let own = self.rules(issuer).map(|rules| &*rules.accepted);
+        let all = self.accepted.iter().chain(own.unwrap_or_default());
+        all.map(String::as_str)
+    }
+
+    fn rules(&self, issuer: &str) -> Option<&OfIssuer> {
+        self.issuers.iter().find(|rules| rules.issuer == issuer)
     }
 
     fn check(&self, principal: &Principal) -> Result<(), Reason> {
         let named = principal.audiences();
-        if named
-            .iter()
-            .any(|audience| self.accepted.contains(audience))
+        let issuer = principal.issuer();
+        if self
+            .of(issuer)
+            .any(|ours| named.iter().any(|audience| audience == ours))
         {
             return Ok(());
         }
+        let may_name_none = || {
+            let rules = self.rules(issuer);
+            rules.is_some_and(|rules| rules.introspection_may_name_none)
+        };
         match principal.verified_by() {
             // Userinfo can't prove an audience, which is why it has to be chosen by name.
             Method::Userinfo => Ok(()),
-            Method::Introspection if named.is_empty() && self.introspection_may_name_none => Ok(()),
+            Method::Introspection if named.is_empty() && may_name_none() => Ok(()),
             Method::Jwt | Method::Introspection if named.is_empty() => Err(Reason::NoAudience),
             Method::Jwt | Method::Introspection => Err(Reason::WrongAudience),
         }
@@ -78,9 +102,15 @@ mod tests {
     use super::*;
     use crate::auth::Identity;
 
+    const ISSUER: &str = "https://issuer";
+
     fn principal(verified_by: Method, audiences: &[&str], scopes: &str) -> Principal {
+        of_issuer(ISSUER, verified_by, audiences, scopes)
+    }
+
+    fn of_issuer(issuer: &str, verified_by: Method, audiences: &[&str], scopes: &str) -> Principal {
         Principal::new(Identity {
-            issuer: "https://issuer".to_owned(),
+            issuer: issuer.to_owned(),
             subject: "alice".to_owned(),
             client_id: Some("agent".to_owned()),
             audiences: audiences.iter().map(|text| (*text).to_owned()).collect(),
@@ -125,14 +155,38 @@ mod tests {
 
     #[test]
     fn introspection_without_an_audience_passes_only_where_that_is_allowed() {
-        let lenient = ours().or_none_by_introspection(true);
-        let ask = |method, audiences: &[&str]| {
-            judge(&principal(method, audiences, ""), &lenient, &Scopes::none())
+        let mut rules = IssuerConfig::new(ISSUER.parse().unwrap());
+        rules.introspection_without_audience = true;
+        let lenient = ours().with_issuer(&rules);
+        let ask = |issuer, method, audiences: &[&str]| {
+            let caller = of_issuer(issuer, method, audiences, "");
+            judge(&caller, &lenient, &Scopes::none())
         };
 
-        assert_eq!(ask(Method::Introspection, &[]), Ok(()));
-        assert!(ask(Method::Introspection, &["https://other"]).is_err());
-        assert!(ask(Method::Jwt, &[]).is_err());
+        assert_eq!(ask(ISSUER, Method::Introspection, &[]), Ok(()));
+        assert!(ask(ISSUER, Method::Introspection, &["https://other"]).is_err());
+        assert!(ask(ISSUER, Method::Jwt, &[]).is_err());
+        let elsewhere = ask("https://elsewhere", Method::Introspection, &[]);
+        assert_eq!(elsewhere, Err(Reason::NoAudience.into()));
+    }
+
+    // K13, with several issuers
+    #[test]
+    fn an_audience_of_one_issuer_is_none_of_another() {
+        let mut rules = IssuerConfig::new(ISSUER.parse().unwrap());
+        rules.audiences = vec!["urn:notes".to_owned()];
+        let audiences = ours().with_issuer(&rules);
+        let ask = |issuer, audience| {
+            let caller = of_issuer(issuer, Method::Jwt, &[audience], "");
+            judge(&caller, &audiences, &Scopes::none())
+        };
+
+        for issuer in [ISSUER, "https://elsewhere"] {
+            assert_eq!(ask(issuer, "https://h/mcp"), Ok(()));
+        }
+        assert_eq!(ask(ISSUER, "urn:notes"), Ok(()));
+        let wrong = Err(Reason::WrongAudience.into());
+        assert_eq!(ask("https://elsewhere", "urn:notes"), wrong);
     }
 
     // K22

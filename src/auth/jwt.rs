@@ -8,10 +8,9 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{
-    Identity, Method, Reason,
+    Identity, IssuerConfig, Method, Reason,
     algorithm::Algorithm,
     claims::{self, Claims, Lifetime},
-    config::IssuerConfig,
     key_set::{Candidates, KeySet},
 };
 use crate::time::Timestamp;
@@ -54,6 +53,15 @@ pub(super) fn unverified_expiry(token: &str) -> Option<Timestamp> {
     let (_, payload, _) = parts(token)?;
     let seconds = object(payload)?.get("exp")?.as_u64()?;
     Some(Timestamp::from_unix_seconds(seconds))
+}
+
+/// The `iss` of a JWT, not verified in any way: fit to choose whose rules to hold it against.
+pub(super) fn unverified_issuer(token: &str) -> Option<String> {
+    let (_, payload, _) = parts(token)?;
+    match object(payload)?.remove("iss")? {
+        Value::String(issuer) => Some(issuer),
+        _ => None,
+    }
 }
 
 impl<'t> Unverified<'t> {

@@ -24,7 +24,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{AuthError, Counters, config::KeysConfig, key_set::KeySet};
+use super::{AuthError, Counters, KeysConfig, key_set::KeySet};
 use crate::{
     fetch::{FetchError, Fetcher},
     metadata::Discovery,

@@ -16,11 +16,15 @@ mod bearer;
 mod cache;
 mod challenge;
 mod claims;
+mod client;
 mod config;
 mod counters;
+mod desk;
+mod digest;
 mod error;
 mod examiner;
 mod introspection;
+mod issuer_config;
 mod judge;
 mod jwt;
 mod key_set;
@@ -41,12 +45,11 @@ mod tests;
 pub use algorithm::{Algorithm, AlgorithmError};
 pub use bearer::{BearerToken, TOKEN_BYTES_MAX, bearer};
 pub use challenge::Challenge;
-pub use config::{
-    CacheConfig, ChoiceError, ClientAuthentication, ClientCredentials, Config, IssuerConfig,
-    KeysConfig, LimitsConfig, Verification,
-};
+pub use client::{ClientAuthentication, ClientCredentials};
+pub use config::{CacheConfig, Config, LimitsConfig};
 pub use counters::{Counters, Outcome};
 pub use error::{AuthError, Reason};
+pub use issuer_config::{ChoiceError, IssuerConfig, KeysConfig, Verification};
 pub use judge::{Audiences, judge};
 #[cfg(feature = "cli")]
 pub(crate) use key_set::usable_keys;

@@ -5,7 +5,7 @@
 //! It says who the caller is, never what was decided: audience, scope and policy are judged anew on
 //! every request.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Map, Value};
@@ -14,7 +14,14 @@ use crate::{scope::Scopes, time::Timestamp};
 
 /// A verified caller. Cheap to clone.
 #[derive(Clone)]
-pub struct Principal(Arc<Identity>);
+pub struct Principal(Arc<Inner>);
+
+struct Inner {
+    identity: Identity,
+    /// Asked for on every request, so made once.
+    owner: Owner,
+    ends_at: Option<Timestamp>,
+}
 
 /// What a verification method found out about a token's bearer: a [`Principal`]'s content.
 #[derive(Debug, Clone)]
@@ -59,73 +66,78 @@ impl Principal {
     /// Wraps what a verification method found out.
     #[must_use]
     pub fn new(identity: Identity) -> Self {
-        Self(Arc::new(identity))
+        Self::with_leeway(identity, Duration::ZERO)
+    }
+
+    /// The same, of an issuer whose clock may differ from ours by `leeway`.
+    #[must_use]
+    pub fn with_leeway(identity: Identity, leeway: Duration) -> Self {
+        Self(Arc::new(Inner {
+            owner: Owner::of(&identity),
+            ends_at: identity.expires_at.map(|exp| exp.plus(leeway)),
+            identity,
+        }))
     }
 
     /// The authorization server's issuer identifier.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.0.issuer
+        &self.0.identity.issuer
     }
 
     /// The user, or the client itself where it acts for nobody.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.0.subject
+        &self.0.identity.subject
     }
 
     /// The agent acting, where the verification method tells.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
-        self.0.client_id.as_deref()
+        self.0.identity.client_id.as_deref()
     }
 
     /// For whom the token was issued.
     #[must_use]
     pub fn audiences(&self) -> &[String] {
-        &self.0.audiences
+        &self.0.identity.audiences
     }
 
     /// What the user agreed to.
     #[must_use]
     pub fn scopes(&self) -> &Scopes {
-        &self.0.scopes
+        &self.0.identity.scopes
     }
 
     /// The end of the token's life, where the verification method tells.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.0.expires_at
+        self.0.identity.expires_at
+    }
+
+    /// When its bearer is sent away: the end of the token's life, later by what its issuer's rules
+    /// allow clocks to differ.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        self.0.ends_at
     }
 
     /// How the token was verified.
     #[must_use]
     pub fn verified_by(&self) -> Method {
-        self.0.verified_by
+        self.0.identity.verified_by
     }
 
     /// Every claim, as received from the authorization server.
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
-        &self.0.claims
+        &self.0.identity.claims
     }
 
     /// To whom a session opened by this caller belongs.
     #[must_use]
     pub fn owner(&self) -> Owner {
-        let mut digest = Context::new(&SHA256);
-        // A length before each part, so that no two triples run together into the same bytes.
-        for part in [
-            self.issuer(),
-            self.client_id().unwrap_or_default(),
-            self.subject(),
-        ] {
-            digest.update(&part.len().to_le_bytes());
-            digest.update(part.as_bytes());
-        }
-        let mut owner = [0; 32];
-        owner.copy_from_slice(digest.finish().as_ref());
-        Owner(owner)
+        self.0.owner
     }
 }
 
@@ -140,6 +152,22 @@ impl fmt::Debug for Principal {
 }
 
 impl Owner {
+    fn of(identity: &Identity) -> Self {
+        let mut digest = Context::new(&SHA256);
+        // A length before each part, so that no two triples run together into the same bytes.
+        for part in [
+            identity.issuer.as_str(),
+            identity.client_id.as_deref().unwrap_or_default(),
+            &identity.subject,
+        ] {
+            digest.update(&part.len().to_le_bytes());
+            digest.update(part.as_bytes());
+        }
+        let mut owner = [0; 32];
+        owner.copy_from_slice(digest.finish().as_ref());
+        Self(owner)
+    }
+
     /// Eight hexadecimal digits for logs: enough to tell callers apart, too few to find one.
     #[must_use]
     pub fn short(&self) -> String {

@@ -2,7 +2,7 @@
 //!
 //! Chooses the method by the kind of token and the configuration, and bounds what is asked at once.
 //! Called by the [`Examiner`](super::examiner::Examiner) once per unknown token, never on a hit. Holds
-//! no verdict. With several issuers, one of these each, chosen by the unverified `iss`.
+//! no verdict. With several issuers, one of these each, which share nothing but the HTTP client.
 
 use std::sync::{
     Arc,
@@ -13,10 +13,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::{info, warn};
 
 use super::{
-    AuthError, Counters, Method, Reason, Verification,
+    AuthError, Counters, IssuerConfig, Method, Reason, Verification,
     cache::{Validity, Verified},
     claims::{self, Claims, Lifetime},
-    config::{IssuerConfig, LimitsConfig},
+    config::LimitsConfig,
     counters::Outcome,
     introspection,
     jwt::{self, Signature, Unverified},
@@ -77,6 +77,11 @@ impl TrustedIssuer {
 
     pub(super) fn config(&self) -> &IssuerConfig {
         &self.config
+    }
+
+    /// Whether this is its name, to the character.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.config.issuer.as_str() == name
     }
 
     pub(super) fn discovery(&self) -> &Discovery {

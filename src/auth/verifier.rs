@@ -1,25 +1,19 @@
 //! The room's door for tokens: [`Verifier`], a cheap handle that every worker holds.
 //!
-//! A caller that is known costs one hash and one look-up, on the worker's own thread: an actor hop
-//! would add 5 µs and a wake-up to every request and decide nothing. Only an unknown token is taken to
-//! the [`Examiner`], with a place in the waiting room; without one, or
-//! without an answer in time, the caller is told to come back.
+//! A caller that is known costs one hash and one look-up for each issuer, on the worker's own thread:
+//! an actor hop would add 5 µs and a wake-up to every request and decide nothing. Only an unknown
+//! token is taken to a [`Desk`]; without a place there, or without an answer in time, the caller is
+//! told to come back.
+//!
+//! With several issuers a JWT goes to the one that its `iss` names. Nobody has verified that name,
+//! and it decides nothing but whose rules and keys the token is then held against, all of it. A token
+//! that names nobody goes to the one issuer that takes such tokens; it is shown to no other.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-
-use actix::{Addr, Arbiter, MailboxError};
-use tokio::sync::Semaphore;
-use tracing::error;
+use std::{fmt, sync::Arc};
 
 use super::{
-    Audiences, AuthError, BearerToken, Config, Counters, Principal, Verification,
-    cache::{Digest, Remembered, Verdicts},
-    examiner::{Examine, Examiner, Needs},
-    trusted_issuer::TrustedIssuer,
+    Audiences, AuthError, BearerToken, Config, Counters, Principal, Reason, Verification,
+    cache::Remembered, desk::Desk, digest::Digester, jwt,
 };
 use crate::{fetch::Fetcher, metadata::Discovery, time::Clock};
 
@@ -30,15 +24,16 @@ pub struct Verifier {
 }
 
 struct Inner {
-    needs: Needs,
+    /// One for each issuer, the first of them first.
+    desks: Box<[Desk]>,
+    /// Which of them takes tokens that name no issuer.
+    opaque: Option<usize>,
+    digester: Digester,
     counters: Arc<Counters>,
-    waiting_room: Arc<Semaphore>,
     config: Config,
-    arbiter: Arbiter,
-    examiner: Mutex<Addr<Examiner>>,
 }
 
-/// How the room is doing, for `/readyz` and the home page.
+/// How one issuer is doing, for `/readyz` and the home page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// The issuer whose tokens are taken.
@@ -53,8 +48,8 @@ pub struct Status {
     pub trouble: Option<String>,
 }
 
-/// How much is remembered and asked at this moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much is remembered of one issuer's tokens, and asked about them, at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Verified callers remembered.
     pub entries: usize,
@@ -66,42 +61,26 @@ pub struct Usage {
     pub waiting: usize,
 }
 
-/// Beyond the deadline that flights keep themselves: only a dead or stuck arbiter takes longer.
-const GRACE: Duration = Duration::from_millis(100);
-
 impl Verifier {
-    /// Starts the actor on an arbiter of its own; it fetches metadata and keys at once, and again
-    /// until it has them. The issuer need not be up.
+    /// Starts an actor for each issuer, on an arbiter of its own; it fetches metadata and keys at
+    /// once, and again until it has them. No issuer need be up.
     ///
     /// # Panics
     /// Outside an actix `System`, where there can be no arbiter.
     #[must_use]
-    pub fn start(config: Config, fetcher: Fetcher, clock: Clock) -> Self {
+    pub fn start(config: Config, fetcher: &Fetcher, clock: &Clock) -> Self {
         let counters = Arc::new(Counters::default());
-        let issuer = Arc::new(TrustedIssuer::new(
-            config.issuer.clone(),
-            &config.limits,
-            fetcher,
-            clock.clone(),
-            Arc::clone(&counters),
-        ));
-        let leeway = config.issuer.leeway.get();
-        let needs = Needs {
-            issuer,
-            verdicts: Arc::new(Verdicts::new(config.cache.clone(), leeway)),
-            clock,
-            verdict_within: config.limits.verdict_within,
-        };
-        let arbiter = Arbiter::new();
-        let examiner = Examiner::start_on(&arbiter.handle(), needs.clone());
+        let desks = config.issuers().map(|rules| {
+            let (fetcher, clock) = (fetcher.clone(), clock.clone());
+            Desk::open(rules, &config, fetcher, clock, Arc::clone(&counters))
+        });
         Self {
             inner: Arc::new(Inner {
-                needs,
+                desks: desks.collect(),
+                opaque: config.opaque_issuer(),
+                digester: Digester::new(),
                 counters,
-                waiting_room: Arc::new(Semaphore::new(config.limits.waiters_max.max(1))),
                 config,
-                arbiter,
-                examiner: Mutex::new(examiner),
             }),
         }
     }
@@ -111,69 +90,41 @@ impl Verifier {
     /// # Errors
     /// [`AuthError::Refused`] for a definite no; [`AuthError::Unavailable`] where the authorization
     /// server could not be asked or too many are waiting.
-    pub async fn verify(&self, token: &BearerToken) -> Result<Principal, AuthError> {
-        let inner = &*self.inner;
-        let digest = inner.needs.verdicts.digest(token);
-        let verdict = match inner.needs.verdicts.look_up(&digest, inner.needs.present()) {
-            Remembered::Verified(principal) => {
-                inner.counters.count_hit();
-                return Ok(principal);
-            }
-            Remembered::Refused(reason) => {
-                inner.counters.count_refusal_hit();
-                Err(reason.into())
-            }
-            Remembered::Nothing => {
-                inner.counters.count_miss();
-                inner.ask(digest, token.clone()).await
-            }
-        };
+    pub async fn verify(&self, token: &BearerToken<'_>) -> Result<Principal, AuthError> {
+        let verdict = self.inner.verdict(token).await;
         if let Err(AuthError::Refused(reason)) = &verdict {
-            inner.counters.count_refusal(*reason);
+            self.inner.counters.count_refusal(*reason);
         }
         verdict
     }
 
-    /// Whether a token could be verified now: the issuer's metadata is there, and its keys where they
-    /// are needed.
+    /// Whether a token of any issuer could be verified now: its metadata is there, and its keys where
+    /// they are needed. One issuer that is down must not take the callers of the others with it.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        let issuer = &self.inner.needs.issuer;
-        // Asked for regularly, so it is here that a dead actor is noticed while all callers are known.
-        let _ = self.inner.examiner();
-        issuer.discovery().current().is_some()
-            && (!issuer.needs_keys() || issuer.keys().count().is_some())
+        // All are looked at, none is left out: `any` would stop at the first.
+        let ready = self.inner.desks.iter().filter(|desk| desk.is_ready());
+        ready.count() > 0
     }
 
-    /// How the room is doing.
+    /// How each issuer is doing, the first of them first.
     #[must_use]
-    pub fn status(&self) -> Status {
-        let issuer = &self.inner.needs.issuer;
-        let key_trouble = || {
-            let trouble = issuer.keys().failure()?;
-            Some(format!("could not fetch the issuer's keys: {trouble}"))
-        };
-        Status {
-            issuer: issuer.config().issuer.to_string(),
-            verification: issuer.config().verification,
-            discovered: issuer.discovery().current().is_some(),
-            keys: issuer.keys().count(),
-            trouble: issuer.discovery().failure().or_else(key_trouble),
-        }
+    pub fn status(&self) -> Vec<Status> {
+        self.inner.desks.iter().map(Desk::status).collect()
     }
 
-    /// The authorization server's metadata, kept fresh by this room.
+    /// The metadata of the first authorization server, kept fresh by this room.
     #[must_use]
     pub fn discovery(&self) -> &Discovery {
-        self.inner.needs.issuer.discovery()
+        self.inner.desks[0].issuer().discovery()
     }
 
-    /// The audiences to [`judge`](super::judge()) by: `accepted`, with what the issuer's settings say
-    /// about tokens that name none.
+    /// The audiences to [`judge`](super::judge()) by: `accepted` for every issuer, and what each
+    /// issuer's settings say about its own tokens.
     #[must_use]
     pub fn audiences(&self, accepted: impl IntoIterator<Item = String>) -> Audiences {
-        let issuer = &self.inner.config.issuer;
-        Audiences::new(accepted).or_none_by_introspection(issuer.introspection_without_audience)
+        let issuers = self.inner.config.issuers();
+        issuers.fold(Audiences::new(accepted), Audiences::with_issuer)
     }
 
     /// What was counted since start.
@@ -182,77 +133,74 @@ impl Verifier {
         &self.inner.counters
     }
 
-    /// How much is remembered and asked at this moment.
+    /// How much is remembered and asked at this moment, with the issuer it is about.
+    pub fn usage_by_issuer(&self) -> impl Iterator<Item = (&str, Usage)> {
+        let desks = self.inner.desks.iter();
+        desks.map(|desk| (desk.issuer().config().issuer.as_str(), desk.usage()))
+    }
+
+    /// The same, of all issuers together.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        let Inner {
-            needs,
-            config,
-            waiting_room,
-            ..
-        } = &*self.inner;
-        let places = config.limits.waiters_max.max(1);
-        Usage {
-            entries: needs.verdicts.len(),
-            bytes: needs.verdicts.bytes(),
-            refusals: needs.verdicts.refusals(),
-            waiting: places.saturating_sub(waiting_room.available_permits()),
-        }
+        let all = self.usage_by_issuer().map(|(_, usage)| usage);
+        all.fold(Usage::default(), |sum, one| Usage {
+            entries: sum.entries + one.entries,
+            bytes: sum.bytes + one.bytes,
+            refusals: sum.refusals + one.refusals,
+            waiting: sum.waiting + one.waiting,
+        })
     }
 
     /// Forgets every verdict: each caller is verified anew at its next request.
     pub fn forget_all(&self) {
-        self.inner.needs.verdicts.clear();
-    }
-
-    #[cfg(test)]
-    pub(super) fn arbiter(&self) -> actix::ArbiterHandle {
-        self.inner.arbiter.handle()
-    }
-
-    #[cfg(test)]
-    pub(super) fn crash(&self) -> impl Future<Output = ()> + use<> {
-        let examiner = self.inner.examiner();
-        async move {
-            let _ = examiner.send(super::examiner::Crash).await;
+        for desk in &self.inner.desks {
+            desk.forget_all();
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn desks(&self) -> &[Desk] {
+        &self.inner.desks
     }
 }
 
 impl Inner {
-    async fn ask(&self, digest: Digest, token: BearerToken) -> Result<Principal, AuthError> {
-        let Ok(place) = Arc::clone(&self.waiting_room).try_acquire_owned() else {
-            self.counters.count_turned_away();
-            return Err(AuthError::unavailable());
-        };
-        let question = Examine {
-            digest,
-            token,
-            place,
-        };
-        let deadline = self.config.limits.verdict_within.get() + GRACE;
-        match self.examiner().send(question).timeout(deadline).await {
-            Ok(verdict) => verdict,
-            Err(MailboxError::Closed | MailboxError::Timeout) => Err(AuthError::unavailable()),
+    async fn verdict(&self, token: &BearerToken<'_>) -> Result<Principal, AuthError> {
+        let digest = self.digester.digest(token);
+        for desk in &self.desks {
+            match desk.look_up(&digest) {
+                Remembered::Verified(principal) => {
+                    self.counters.count_hit();
+                    return Ok(principal);
+                }
+                Remembered::Refused(reason) => {
+                    self.counters.count_refusal_hit();
+                    return Err(reason.into());
+                }
+                Remembered::Nothing => {}
+            }
         }
+        self.counters.count_miss();
+        self.desk_for(token.expose())?.ask(digest, token).await
     }
 
-    /// The actor, built anew if it has died. Never decides anything itself: with no actor to ask,
-    /// nobody gets in.
-    fn examiner(&self) -> Addr<Examiner> {
-        let mut examiner = self.examiner.lock().unwrap_or_else(PoisonError::into_inner);
-        if !examiner.connected() {
-            error!("the examiner has died; starting another");
-            self.counters.count_examiner_restart();
-            *examiner = Examiner::start_on(&self.arbiter.handle(), self.needs.clone());
+    /// Whose rules a token is held against.
+    fn desk_for(&self, token: &str) -> Result<&Desk, Reason> {
+        // Of one issuer there is nothing to choose, and nothing to read before it is its turn.
+        if let [only] = &*self.desks {
+            return Ok(only);
         }
-        examiner.clone()
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.arbiter.stop();
+        let found = match jwt::unverified_issuer(token) {
+            Some(named) => self.desks.iter().find(|desk| desk.issuer().is(&named)),
+            None => self.opaque.and_then(|place| self.desks.get(place)),
+        };
+        found.ok_or_else(|| {
+            if jwt::is_jwt(token) {
+                Reason::WrongIssuer
+            } else {
+                Reason::Opaque
+            }
+        })
     }
 }
 

@@ -43,7 +43,16 @@ fn in_force(config: &Config, as_json: bool) {
         let all = KEYS
             .iter()
             .map(|key| (key.path.to_owned(), json!(key.get(config))));
-        output::line(&serde_json::Value::Object(all.collect()).to_string());
+        let mut all: serde_json::Map<_, _> = all.collect();
+        if !config.issuers.is_empty() {
+            let issuers = config.issuers.iter().map(|issuer| {
+                let settings = issuer.settings();
+                let settings = settings.map(|(name, value)| (name.to_owned(), json!(value)));
+                serde_json::Value::Object(settings.collect())
+            });
+            all.insert("issuers".to_owned(), issuers.collect());
+        }
+        output::line(&serde_json::Value::Object(all).to_string());
         return;
     }
     let mut section = "";
@@ -57,6 +66,12 @@ fn in_force(config: &Config, as_json: bool) {
             section = of;
         }
         output::line(&format!("{name} = {:?}", key.get(config)));
+    }
+    for issuer in &config.issuers {
+        output::line("\n[[issuers]]");
+        for (name, value) in issuer.settings() {
+            output::line(&format!("{name} = {value:?}"));
+        }
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .settings
         .read(Config::default(), issuer.into_iter().chain(verification))?;
     anyhow::ensure!(
-        config.issuer.url.is_some(),
+        config.has_issuer(),
         "no authorization server: name it by --issuer, USHER_ISSUER_URL or issuer.url in the file \
          (to try without one: usher dev)"
     );

@@ -41,6 +41,14 @@ impl Config {
             .filter(|path| Key::find(path).is_some_and(|key| is_zero(&key.get(self))))
             .map(|path| problem(path, "must be above zero"))
             .collect();
+        for (index, section) in self.issuers.iter().enumerate() {
+            let zero = section.settings().filter(|(name, value)| {
+                is_zero(value) && ABOVE_ZERO.contains(&format!("issuer.{name}").as_str())
+            });
+            problems.extend(zero.map(|(name, _)| {
+                problem(&format!("issuers[{index}].{name}"), "must be above zero")
+            }));
+        }
         let server = &self.server;
         if server.listen.ip().is_unspecified() && server.public_url.is_none() {
             problems.push(problem(
@@ -64,15 +72,9 @@ impl Config {
             ));
         }
         problems.extend(self.check_gate());
-        if self.issuer.algorithms.is_empty() {
-            problems.push(problem(
-                "issuer.algorithms",
-                "is empty: every JWT would be refused",
-            ));
-        }
         // Without an issuer there is nothing to check yet: `usher dev` brings its own.
-        if self.issuer.url.is_some() {
-            problems.extend(self.issuer.to_auth().err());
+        if self.has_issuer() {
+            problems.extend(self.to_auth().err().into_iter().flat_map(|error| error.0));
         }
         problems
     }

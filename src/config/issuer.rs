@@ -1,8 +1,9 @@
-//! The `[issuer]` section: as an operator writes it, before it is known to be whole.
+//! The `[issuer]` section, each of `[[issuers]]`, and `[cache]` and `[verifier]`: as an operator
+//! writes them, before they are known to be whole.
 
 use std::path::PathBuf;
 
-use super::Problem;
+use super::{Config, ConfigError, KEYS, Key, Problem};
 use crate::{
     auth::{
         self, Algorithm, CacheConfig, ClientAuthentication, ClientCredentials, IssuerConfig,
@@ -13,8 +14,11 @@ use crate::{
     units::HumanDuration,
 };
 
-/// The authorization server, and how its tokens are verified. What each means stands at
-/// [`auth::IssuerConfig`], [`auth::CacheConfig`] and [`auth::LimitsConfig`].
+/// Most issuers: each has a thread of its own, and every caller is looked up at each of them.
+pub const ISSUERS_MAX: usize = 16;
+
+/// An authorization server, and how its tokens are verified. What each means stands at
+/// [`auth::IssuerConfig`].
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "described at the room's own configuration")]
 pub struct IssuerSection {
@@ -27,11 +31,20 @@ pub struct IssuerSection {
     pub introspection_client_secret: Option<Secret>,
     pub introspection_client_authentication: ClientAuthentication,
     pub introspection_without_audience: bool,
+    pub opaque_tokens: bool,
+    pub audiences: Vec<String>,
     pub algorithms: Vec<Algorithm>,
     pub token_types: Vec<String>,
     pub leeway: HumanDuration,
     pub discovery: DiscoveryConfig,
     pub keys: KeysConfig,
+}
+
+/// What is remembered of all tokens and asked about them. What each means stands at
+/// [`auth::CacheConfig`] and [`auth::LimitsConfig`].
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "described at the room's own configuration")]
+pub struct VerifierSection {
     pub cache: CacheConfig,
     pub limits: LimitsConfig,
 }
@@ -46,60 +59,139 @@ impl Default for IssuerSection {
             introspection_client_secret: None,
             introspection_client_authentication: ClientAuthentication::default(),
             introspection_without_audience: false,
+            opaque_tokens: true,
+            audiences: Vec::new(),
             algorithms: Algorithm::ALL.to_vec(),
             token_types: vec!["at+jwt".to_owned()],
             leeway: HumanDuration::from_secs(60),
             discovery: DiscoveryConfig::default(),
             keys: KeysConfig::default(),
-            cache: CacheConfig::default(),
-            limits: LimitsConfig::default(),
         }
     }
 }
 
-impl IssuerSection {
-    /// What `auth` is given, with the secret read.
+impl Config {
+    /// Whether an authorization server is named.
+    #[must_use]
+    pub fn has_issuer(&self) -> bool {
+        self.issuer.url.is_some() || !self.issuers.is_empty()
+    }
+
+    /// Each issuer's settings with where they stand: `[issuer]` if it names one, then `[[issuers]]`.
+    pub(super) fn issuer_sections(&self) -> impl Iterator<Item = (String, &IssuerSection)> {
+        let first = self.issuer.url.is_some().then_some(&self.issuer);
+        let first = first.map(|section| ("issuer".to_owned(), section));
+        let others = self.issuers.iter().enumerate();
+        let others = others.map(|(index, section)| (format!("issuers[{index}]"), section));
+        first.into_iter().chain(others)
+    }
+
+    /// What `auth` is given, with secrets read.
     ///
     /// # Errors
-    /// No issuer, credentials that are half there, or a secret file that can't be taken.
-    pub fn to_auth(&self) -> Result<auth::Config, Problem> {
-        let issuer = self.url.clone().ok_or_else(|| {
-            problem(
-                "issuer.url",
-                "is not set: name the authorization server, as https://acme.logto.app/oidc",
-            )
+    /// No issuer, two of one name, several that would be shown the same opaque token, credentials
+    /// that are half there, or a secret file that can't be taken.
+    pub fn to_auth(&self) -> Result<auth::Config, ConfigError> {
+        let mut problems = Vec::new();
+        let mut issuers: Vec<IssuerConfig> = Vec::new();
+        let mut opaque: Option<String> = None;
+        for (at, section) in self.issuer_sections() {
+            let issuer = match section.to_auth(&at) {
+                Ok(issuer) => issuer,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
+            if issuers.iter().any(|other| other.issuer == issuer.issuer) {
+                problems.push(problem(
+                    &at,
+                    "url",
+                    "is there twice: an issuer has one set of rules",
+                ));
+            }
+            if issuer.opaque_tokens && issuer.can_be_asked() {
+                if let Some(first) = &opaque {
+                    let text = format!(
+                        "{first} takes opaque tokens too, and one that names no issuer would be \
+                         shown to both: set opaque_tokens = false at all but one"
+                    );
+                    problems.push(problem(&at, "opaque_tokens", &text));
+                }
+                opaque.get_or_insert(at);
+            }
+            issuers.push(issuer);
+        }
+        if self.issuer_sections().count() > ISSUERS_MAX {
+            let text = format!("are more than {ISSUERS_MAX}");
+            problems.push(Problem {
+                source: "issuers".to_owned(),
+                text,
+            });
+        }
+        if !problems.is_empty() {
+            return Err(ConfigError(problems));
+        }
+        let mut issuers = issuers.into_iter();
+        let first = issuers.next().ok_or_else(|| {
+            let text = "is not set: name the authorization server, as https://acme.logto.app/oidc";
+            ConfigError(vec![problem("issuer", "url", text)])
         })?;
-        let mut config = auth::Config::new(issuer.clone());
-        config.issuer = IssuerConfig {
+        Ok(auth::Config {
+            issuer: first,
+            others: issuers.collect(),
+            cache: self.verifier.cache.clone(),
+            limits: self.verifier.limits.clone(),
+        })
+    }
+}
+
+impl IssuerSection {
+    /// Each setting of it by its name alone, as it would be written.
+    pub fn settings(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let draft = Config {
+            issuer: self.clone(),
+            ..Config::default()
+        };
+        let of_issuer = |key: &'static Key| Some((key, key.path.strip_prefix("issuer.")?));
+        let rows = KEYS.iter().filter_map(of_issuer);
+        rows.map(move |(key, name)| (name, key.get(&draft)))
+    }
+
+    /// `at` is where it stands, for what is wrong with it.
+    fn to_auth(&self, at: &str) -> Result<IssuerConfig, Problem> {
+        let issuer = self.url.clone();
+        let issuer = issuer.ok_or_else(|| problem(at, "url", "is not set"))?;
+        if self.algorithms.is_empty() {
+            let text = "is empty: every JWT would be refused";
+            return Err(problem(at, "algorithms", text));
+        }
+        Ok(IssuerConfig {
             issuer,
             verification: self.verification,
-            client: self.client()?,
+            client: self.client(at)?,
             introspection_without_audience: self.introspection_without_audience,
+            opaque_tokens: self.opaque_tokens,
+            audiences: self.audiences.clone(),
             algorithms: self.algorithms.clone(),
             token_types: self.token_types.clone(),
             leeway: self.leeway,
             discovery: self.discovery.clone(),
             keys: self.keys.clone(),
-        };
-        config.cache = self.cache.clone();
-        config.limits = self.limits.clone();
-        Ok(config)
+        })
     }
 
-    fn client(&self) -> Result<Option<ClientCredentials>, Problem> {
+    fn client(&self, at: &str) -> Result<Option<ClientCredentials>, Problem> {
         let secret = match (
             &self.introspection_client_secret_file,
             &self.introspection_client_secret,
         ) {
             (Some(_), Some(_)) => {
                 let text = "is set beside introspection_client_secret_file: keep one of them";
-                return Err(problem("issuer.introspection_client_secret", text));
+                return Err(problem(at, "introspection_client_secret", text));
             }
             (Some(file), None) => Some(Secret::from_file(file).map_err(|error| {
-                problem(
-                    "issuer.introspection_client_secret_file",
-                    &error.to_string(),
-                )
+                problem(at, "introspection_client_secret_file", &error.to_string())
             })?),
             (None, secret) => secret.clone(),
         };
@@ -111,25 +203,28 @@ impl IssuerSection {
                 authentication,
             })),
             (None, None) if self.verification == Verification::Introspection => Err(problem(
-                "issuer.introspection_client_id",
+                at,
+                "introspection_client_id",
                 "is needed for introspection, and its secret",
             )),
             (None, None) => Ok(None),
             (Some(_), None) => Err(problem(
-                "issuer.introspection_client_secret_file",
+                at,
+                "introspection_client_secret_file",
                 "is needed beside introspection_client_id",
             )),
             (None, Some(_)) => Err(problem(
-                "issuer.introspection_client_id",
+                at,
+                "introspection_client_id",
                 "is needed beside its secret",
             )),
         }
     }
 }
 
-fn problem(key: &str, text: &str) -> Problem {
+fn problem(at: &str, name: &str, text: &str) -> Problem {
     Problem {
-        source: key.to_owned(),
+        source: format!("{at}.{name}"),
         text: text.to_owned(),
     }
 }

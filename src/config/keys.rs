@@ -55,7 +55,9 @@ pub fn markdown() -> String {
         "# Settings\n\nWritten by `usher config --markdown`; a test keeps it true. In the file a \
          setting stands in its section; in the environment it is `USHER_` and the key in capitals \
          with `_` for `.`, as `USHER_SESSION_IDLE_AFTER`; on the command line `--set key=value`. \
-         The later wins: default, file, environment, flags.\n\n\
+         The later wins: default, file, environment, flags.\n\nMore issuers than one stand in the \
+         file, each in a table `[[issuers]]` with the settings of `[issuer]`, beside it or instead \
+         of it. They inherit nothing from each other.\n\n\
          | setting | form | default | meaning |\n|---|---|---|---|\n",
     );
     for key in KEYS {

@@ -125,6 +125,10 @@ fn read_file(file: &Path, config: &mut Config, problems: &mut Vec<Problem>) {
         }
     };
     for (section, value) in table {
+        if section == ISSUERS {
+            read_issuers(&source, value, config, problems);
+            continue;
+        }
         let Value::Table(settings) = value else {
             let text = "settings stand in a section, as [server]".to_owned();
             problems.push(Problem {
@@ -136,14 +140,53 @@ fn read_file(file: &Path, config: &mut Config, problems: &mut Vec<Problem>) {
         for (name, value) in settings {
             let path = format!("{section}.{name}");
             let at = format!("{source}: {path}");
-            match plain_text(&value) {
-                Some(text) => apply(config, &path, &text, &at, problems),
-                None => problems.push(Problem {
-                    source: at,
-                    text: "takes a text, a number, true, false, or a list of texts".to_owned(),
-                }),
-            }
+            apply_value(config, &path, &value, &at, problems);
         }
+    }
+}
+
+/// The array of tables with one issuer each.
+const ISSUERS: &str = "issuers";
+
+/// Each table of `[[issuers]]` by the rows of `[issuer]`, so that both mean the same by a name. It
+/// begins with the defaults: rules are never inherited from another issuer.
+fn read_issuers(source: &str, value: Value, config: &mut Config, problems: &mut Vec<Problem>) {
+    let Value::Array(issuers) = value else {
+        let text = "are written [[issuers]], one table for each".to_owned();
+        return problems.push(Problem {
+            source: format!("{source}: {ISSUERS}"),
+            text,
+        });
+    };
+    for (index, issuer) in issuers.into_iter().enumerate() {
+        let at = format!("{source}: {ISSUERS}[{index}]");
+        let Value::Table(settings) = issuer else {
+            let text = "is no table of settings".to_owned();
+            problems.push(Problem { source: at, text });
+            continue;
+        };
+        let mut draft = Config::default();
+        for (name, value) in settings {
+            let at = format!("{at}.{name}");
+            apply_value(&mut draft, &format!("issuer.{name}"), &value, &at, problems);
+        }
+        config.issuers.push(draft.issuer);
+    }
+}
+
+fn apply_value(
+    config: &mut Config,
+    path: &str,
+    value: &Value,
+    source: &str,
+    problems: &mut Vec<Problem>,
+) {
+    match plain_text(value) {
+        Some(text) => apply(config, path, &text, source, problems),
+        None => problems.push(Problem {
+            source: source.to_owned(),
+            text: "takes a text, a number, true, false, or a list of texts".to_owned(),
+        }),
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
     path::PathBuf,
 };
 
-pub use issuer::IssuerSection;
+pub use issuer::{ISSUERS_MAX, IssuerSection, VerifierSection};
 pub use keys::{Key, markdown};
 pub use load::{ConfigError, Problem, Sources};
 pub use table::KEYS;
@@ -35,6 +35,10 @@ pub struct Config {
     pub resource: ResourceConfig,
     /// The authorization server, and how its tokens are verified.
     pub issuer: IssuerSection,
+    /// More of them, in the order of the file; each has to name its URL. Default none.
+    pub issuers: Vec<IssuerSection>,
+    /// What is remembered of tokens, and asked about them.
+    pub verifier: VerifierSection,
     /// What is asked of others over HTTP.
     pub fetch: fetch::Config,
     /// The public listener.

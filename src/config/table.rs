@@ -1,7 +1,8 @@
 //! The table of settings.
 //!
 //! A row is `kind "key" = field, form, meaning`: *plain* reads and shows itself, *address* is where to
-//! listen, *optional* may be empty, *path* too, *list* is separated by spaces or commas, *custom* stands above the table.
+//! listen, *optional* may be empty, *path* too, *list* is separated by spaces or commas, *custom*
+//! stands above the table.
 
 use std::{fmt::Display, path::PathBuf, str::FromStr};
 
@@ -155,6 +156,10 @@ keys! {
         "How that client shows who it is.";
     plain "issuer.introspection_without_audience" = issuer.introspection_without_audience, TRUTH,
         "Takes opaque tokens whose introspection names no audience, as Logto's never does.";
+    plain "issuer.opaque_tokens" = issuer.opaque_tokens, TRUTH,
+        "Whether it is asked about tokens that name no issuer, where it can be asked. Of several issuers only one may be: whoever is asked is handed the token.";
+    list "issuer.audiences" = issuer.audiences, "list of texts",
+        "Audiences of its tokens to accept beside resource.audiences and the published resources.";
     list "issuer.algorithms" = issuer.algorithms, "list of RS256 … ES384 … EdDSA",
         "Algorithms a JWT may be signed with.";
     list "issuer.token_types" = issuer.token_types, "list of types",
@@ -167,24 +172,24 @@ keys! {
         "How long its keys are used before they are fetched again, and a withdrawn one may still be taken.";
     plain "issuer.unknown_key_pause" = issuer.keys.unknown_key_pause, DURATION,
         "Least time between two fetches that unknown key ids make us do.";
-    plain "cache.bytes_max" = issuer.cache.bytes_max, SIZE,
-        "Memory for verified callers.";
-    plain "cache.answer_ttl" = issuer.cache.answer_ttl, DURATION,
+    plain "cache.bytes_max" = verifier.cache.bytes_max, SIZE,
+        "Memory for verified callers, shared out evenly among the issuers.";
+    plain "cache.answer_ttl" = verifier.cache.answer_ttl, DURATION,
         "How long an answer of introspection or userinfo counts.";
-    plain "cache.refusal_ttl" = issuer.cache.refusal_ttl, DURATION,
+    plain "cache.refusal_ttl" = verifier.cache.refusal_ttl, DURATION,
         "How long a refusal is remembered.";
-    plain "cache.refusals_max" = issuer.cache.refusals_max, COUNT,
-        "Refusals remembered at most.";
-    plain "verifier.waiters_max" = issuer.limits.waiters_max, COUNT,
-        "Callers that may wait for a verdict; one more gets a 503.";
-    plain "verifier.upstream_max" = issuer.limits.upstream_max, COUNT,
-        "Questions to the authorization server under way at once.";
-    plain "verifier.verdict_within" = issuer.limits.verdict_within, DURATION,
+    plain "cache.refusals_max" = verifier.cache.refusals_max, COUNT,
+        "Refusals remembered at most, shared out in the same way.";
+    plain "verifier.waiters_max" = verifier.limits.waiters_max, COUNT,
+        "Callers that may wait for a verdict on a token of one issuer; one more gets a 503.";
+    plain "verifier.upstream_max" = verifier.limits.upstream_max, COUNT,
+        "Questions to one authorization server under way at once.";
+    plain "verifier.verdict_within" = verifier.limits.verdict_within, DURATION,
         "How long a caller waits for a verdict before a 503.";
     optional "resource.url" = resource.url, "URL",
         "One resource indicator for every endpoint, where the authorization server knows only one.";
     list "resource.audiences" = resource.audiences, "list of texts",
-        "Audiences to accept beside the published resources.";
+        "Audiences to accept beside the published resources, whoever issued the token.";
     optional "resource.name" = resource.name, TEXT,
         "A name for people.";
     plain "resource.scopes" = resource.scopes, SCOPES,

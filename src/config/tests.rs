@@ -141,6 +141,7 @@ fn listening_everywhere_needs_the_url_that_clients_use() {
 
 #[test]
 fn what_would_never_match_is_named() {
+    let issuer = ("issuer.url", "https://issuer.example");
     for (key, wrong, right) in [
         (
             "transport.allowed_origins",
@@ -151,9 +152,9 @@ fn what_would_never_match_is_named() {
         ("transport.allowed_hosts", "a.example:80", "a.example"),
         ("issuer.algorithms", "", "ES384"),
     ] {
-        let refused = read(&[], &[(key, wrong)]).unwrap_err().to_string();
+        let refused = read(&[], &[issuer, (key, wrong)]).unwrap_err().to_string();
         assert!(refused.contains(key), "{refused}");
-        assert!(read(&[], &[(key, right)]).is_ok(), "{key}={right}");
+        assert!(read(&[], &[issuer, (key, right)]).is_ok(), "{key}={right}");
     }
 }
 
@@ -171,10 +172,9 @@ fn half_a_credential_is_named() {
     );
     assert!(
         Config::default()
-            .issuer
             .to_auth()
             .unwrap_err()
-            .source
+            .to_string()
             .contains("issuer.url")
     );
 }
@@ -225,4 +225,78 @@ fn what_means_nothing_at_zero_is_refused_at_zero() {
         assert_eq!(problems[0].source, path);
         assert_eq!(problems[0].text, "must be above zero");
     }
+}
+
+fn from_file(name: &str, text: &str) -> Result<Config, String> {
+    let path = file(name, text);
+    let sources = Sources {
+        file: Some(&path),
+        ..Sources::default()
+    };
+    let read = sources.read(Config::default());
+    fs::remove_file(&path).unwrap();
+    read.map_err(|error| error.to_string())
+}
+
+#[test]
+fn issuers_stand_beside_the_one_or_instead_of_it_and_inherit_nothing() {
+    let others = "[[issuers]]\nurl = \"https://b.example\"\nleeway = \"5s\"\n\
+                  [[issuers]]\nurl = \"https://c.example\"\naudiences = [\"urn:c\"]\n";
+    let beside = format!("[issuer]\nurl = \"https://a.example\"\nleeway = \"9s\"\n{others}");
+
+    for (text, expected) in [
+        (
+            beside.as_str(),
+            &[
+                "https://a.example 9s",
+                "https://b.example 5s",
+                "https://c.example 1min",
+            ][..],
+        ),
+        (others, &["https://b.example 5s", "https://c.example 1min"]),
+    ] {
+        let auth = from_file("issuers", text).unwrap().to_auth().unwrap();
+        let issuers: Vec<_> = auth
+            .issuers()
+            .map(|issuer| format!("{} {}", issuer.issuer, issuer.leeway))
+            .collect();
+        assert_eq!(issuers, expected);
+        assert_eq!(auth.issuers().last().unwrap().audiences, ["urn:c"]);
+    }
+}
+
+// X08
+#[test]
+fn every_mistake_about_several_issuers_is_named() {
+    let text = "[issuer]\nurl = \"https://a.example\"\nverification = \"userinfo\"\n\
+        [[issuers]]\nurl = \"https://a.example\"\nkeys_refresh = \"0s\"\n\
+        [[issuers]]\nleeway = \"1s\"\nlee_way = \"1s\"\n\
+        [[issuers]]\nurl = \"https://c.example\"\nverification = \"userinfo\"\n\
+        [[issuers]]\nurl = \"https://d.example\"\nalgorithms = [\"HS256\"]\n";
+
+    let all = from_file("several-mistakes", text).unwrap_err();
+
+    for part in [
+        "issuers[0].url: is there twice",
+        "issuers[0].keys_refresh: must be above zero",
+        "issuers[1].url: is not set",
+        "issuers[1].lee_way: no such setting; did you mean issuer.leeway?",
+        "issuers[2].opaque_tokens: issuer takes opaque tokens too",
+        "issuers[3].algorithms: \"HS256\" is no algorithm",
+    ] {
+        assert!(all.contains(part), "{part} is missing in\n{all}");
+    }
+    assert!(all.contains("6 mistakes"), "{all}");
+    let plain = from_file("plain", "issuers = 3\n").unwrap_err();
+    assert!(plain.contains("[[issuers]]"), "{plain}");
+}
+
+#[test]
+fn there_are_only_so_many_issuers() {
+    let table = |number| format!("[[issuers]]\nurl = \"https://{number}.example\"\n");
+    let text: String = (0..=ISSUERS_MAX).map(table).collect();
+
+    let refused = from_file("too-many", &text).unwrap_err();
+
+    assert!(refused.contains("issuers: are more than 16"), "{refused}");
 }

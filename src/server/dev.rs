@@ -152,6 +152,7 @@ impl DevServer {
         let settings = provider.clone();
         let idp = Idp::bind(provider, server.clock.clone())?;
 
+        server.config.issuers.clear();
         server.config.issuer = IssuerSection {
             url: Some(
                 idp.issuer()

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use crate::{
-    config::Problem, fetch::FetchError, handler::HandlerError, secret::SecretError,
+    config::ConfigError, fetch::FetchError, handler::HandlerError, secret::SecretError,
     skills::SkillError,
 };
 #[cfg(feature = "dev-idp")]
@@ -25,8 +25,8 @@ pub enum ServerError {
     #[error("there is no actix system on this thread: use #[actix_web::main]")]
     NoSystem,
     /// The authorization server is not named, or only half.
-    #[error("{} {}", .0.source, .0.text)]
-    Issuer(Problem),
+    #[error(transparent)]
+    Issuer(ConfigError),
     /// A server with the embedded provider is for one machine.
     #[cfg(feature = "dev-idp")]
     #[error(

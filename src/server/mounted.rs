@@ -13,7 +13,7 @@ use actix_web::{
 use super::{Server, ServerError, verifier_metrics::VerifierMetrics};
 use crate::{
     admin::{self, Access, Office},
-    auth::Verifier,
+    auth::{self, Verifier},
     config,
     fetch::Fetcher,
     handler::{Catalog, Handler},
@@ -70,9 +70,9 @@ impl Mounted {
         let metrics = Metrics::new();
         let fetcher = Fetcher::new(config.fetch.clone()).map_err(ServerError::Fetcher)?;
 
-        let auth = config.issuer.to_auth().map_err(ServerError::Issuer)?;
+        let auth = config.to_auth().map_err(ServerError::Issuer)?;
         let issuer = auth.issuer.issuer.clone();
-        let resources = resources(&config.resource, &url, &issuer);
+        let resources = resources(&config.resource, &url, &auth);
         let handler = Handler::new(
             config.handler,
             info,
@@ -81,14 +81,12 @@ impl Mounted {
             clock.clone(),
         )
         .map_err(ServerError::Handler)?;
-        let verifier = Verifier::start(auth, fetcher, clock.clone());
+        let verifier = Verifier::start(auth, &fetcher, &clock);
         metrics.register_collector(Box::new(VerifierMetrics(verifier.clone())));
         let configured = config.resource.audiences.iter().cloned();
         // One set for every endpoint: a client of /sse posts to /messages with the token for /sse.
         let audiences = verifier.audiences(resources.audiences().into_iter().chain(configured));
-        let mut router_config = config.router;
-        router_config.session.token_leeway = config.issuer.leeway;
-        let router = RouterHandle::start(router_config, handler.clone(), metrics.clone(), clock);
+        let router = RouterHandle::start(config.router, handler.clone(), metrics.clone(), clock);
 
         let watched = verifier.clone();
         let checks = vec![Check::new(
@@ -246,9 +244,11 @@ impl Mounted {
 fn resources(
     config: &config::ResourceConfig,
     public_url: &PublicUrl,
-    issuer: &Issuer,
+    auth: &auth::Config,
 ) -> ProtectedResources {
-    let mut ours = ResourceConfig::new(public_url.clone(), issuer.as_str());
+    let mut ours = ResourceConfig::new(public_url.clone(), auth.issuer.issuer.as_str());
+    let others = auth.others.iter().map(|issuer| issuer.issuer.to_string());
+    ours.authorization_servers.extend(others);
     ours.resource.clone_from(&config.url);
     ours.name.clone_from(&config.name);
     ours.scopes.clone_from(&config.scopes);

@@ -8,41 +8,40 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 
-use crate::auth::Verifier;
+use crate::auth::{Usage, Verifier};
 
 /// Reads the verifier's counters whenever metrics are asked for.
 #[derive(Debug)]
 pub(super) struct VerifierMetrics(pub(super) Verifier);
 
+type Gauge = (&'static str, &'static str, fn(&Usage) -> u64);
+
+/// What there is of each issuer at this moment.
+const GAUGES: [Gauge; 4] = [
+    ("cache_entries", "Verified callers remembered", |usage| {
+        usage.entries as u64
+    }),
+    ("cache_bytes", "Memory of verified callers", |usage| {
+        usage.bytes
+    }),
+    ("refusals_remembered", "Refusals remembered", |usage| {
+        usage.refusals as u64
+    }),
+    ("waiting", "Callers waiting for a verdict", |usage| {
+        usage.waiting as u64
+    }),
+];
+
 impl Collector for VerifierMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let usage = self.0.usage();
-        let wide = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
-        for (name, help, value) in [
-            (
-                "cache_entries",
-                "Verified callers remembered",
-                wide(usage.entries),
-            ),
-            (
-                "cache_bytes",
-                "Memory of verified callers",
-                i64::try_from(usage.bytes).unwrap_or(i64::MAX),
-            ),
-            (
-                "refusals_remembered",
-                "Refusals remembered",
-                wide(usage.refusals),
-            ),
-            (
-                "waiting",
-                "Callers waiting for a verdict",
-                wide(usage.waiting),
-            ),
-        ] {
+        let usage: Vec<_> = self.0.usage_by_issuer().collect();
+        for (name, help, value) in GAUGES {
             let name = format!("usher_verifier_{name}");
-            let metric = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(value).encode(metric)?;
+            let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
+            for (issuer, usage) in &usage {
+                let value = i64::try_from(value(usage)).unwrap_or(i64::MAX);
+                ConstGauge::new(value).encode(family.encode_family(&[("issuer", *issuer)])?)?;
+            }
         }
         let counters = self.0.counters();
         for (name, help, value) in [

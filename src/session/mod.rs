@@ -39,9 +39,6 @@ pub struct Config {
     pub idle_after: HumanDuration,
     /// Time from opening to `notifications/initialized`. Above zero; default 60 s.
     pub initialize_deadline: HumanDuration,
-    /// How long a session outlives its token: what verification allows clocks to differ. Default
-    /// 60 s.
-    pub token_leeway: HumanDuration,
     /// Calls that may run at once in one session; one more is refused. Above zero; default 64.
     pub calls_max: usize,
     /// Messages that may wait for one session; one more is refused. Above zero; default 1,024.
@@ -53,7 +50,6 @@ impl Default for Config {
         Self {
             idle_after: HumanDuration::from_secs(30 * 60),
             initialize_deadline: HumanDuration::from_secs(60),
-            token_leeway: HumanDuration::from_secs(60),
             calls_max: 64,
             mailbox_max: 1_024,
         }

@@ -106,7 +106,7 @@ impl SessionRef {
             opened_at,
             farewell,
         } = opening;
-        let vital = Arc::new(Vital::new(principal.expires_at()));
+        let vital = Arc::new(Vital::new(principal.ends_at()));
         let transport = Transport::of_stream(stream.is_some());
         let over = CancellationToken::new();
         let session = Session {
@@ -267,7 +267,7 @@ impl SessionRef {
             .vital
             .seat(self.config.mailbox_max)
             .ok_or(SessionError::Busy)?;
-        self.vital.touch(principal.expires_at());
+        self.vital.touch(principal.ends_at());
         taken_in(self.address.send(OpenStream(outlet))).await
     }
 
@@ -284,7 +284,7 @@ impl SessionRef {
             .vital
             .seat(self.config.mailbox_max)
             .ok_or(SessionError::Busy)?;
-        self.vital.touch(principal.expires_at());
+        self.vital.touch(principal.ends_at());
         taken_in(self.address.send(Resume(after))).await
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Vital {
     born: Instant,
     // Milliseconds since `born`.
     touched: AtomicU64,
-    // Unix seconds; 0 for a token whose end nobody knows.
+    // Unix seconds, leeway and all; 0 for a token whose end nobody knows.
     token_ends: AtomicU64,
     calls: AtomicUsize,
     version: OnceLock<ProtocolVersion>,
@@ -120,9 +120,7 @@ impl Vital {
 
     /// What is to be done with the session now. Marks a probe as sent.
     pub(super) fn judge(&self, config: &Config, now: Timestamp) -> Verdict {
-        if let Some(ends) = self.token_ends()
-            && now > ends.plus(config.token_leeway.get())
-        {
+        if self.token_ends().is_some_and(|ends| now >= ends) {
             return Verdict::End(CloseReason::TokenExpired);
         }
         let (age, silence) = (self.born.elapsed(), self.silence());
@@ -164,7 +162,6 @@ mod tests {
         Config {
             idle_after: HumanDuration::from_secs(100),
             initialize_deadline: HumanDuration::from_secs(10),
-            token_leeway: HumanDuration::from_secs(60),
             ..Config::default()
         }
     }
@@ -209,21 +206,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_token_ends_its_session_after_the_leeway_and_a_fresh_one_carries_it_on() {
-        let vital = Vital::new(Some(NOW));
+    async fn a_session_ends_with_its_token_and_a_fresh_one_carries_it_on() {
+        let vital = Vital::new(Some(NOW.plus(Duration::from_secs(60))));
         vital.set_running();
         let after = |seconds| NOW.plus(Duration::from_secs(seconds));
-        assert_eq!(vital.judge(&config(), after(60)), Verdict::Live);
+        assert_eq!(vital.judge(&config(), after(59)), Verdict::Live);
         assert_eq!(
-            vital.judge(&config(), after(61)),
+            vital.judge(&config(), after(60)),
             Verdict::End(CloseReason::TokenExpired)
         );
 
         vital.touch(Some(after(600)));
 
-        assert_eq!(vital.judge(&config(), after(660)), Verdict::Live);
+        assert_eq!(vital.judge(&config(), after(599)), Verdict::Live);
         assert_eq!(
-            vital.judge(&config(), after(661)),
+            vital.judge(&config(), after(600)),
             Verdict::End(CloseReason::TokenExpired)
         );
     }

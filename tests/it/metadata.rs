@@ -1,8 +1,9 @@
 //! Group M: what everybody may read, and what nobody outside may.
 
+use mcp_usher::config::IssuerSection;
 use serde_json::{Value, json};
 
-use crate::kit::{Ask, Reply, Scene, eventually, issuer::Endpoint};
+use crate::kit::{Ask, Reply, Scene, eventually, issuer::Endpoint, mcp::initialize};
 
 const OURS: &str = "/.well-known/oauth-protected-resource";
 const THEIRS: &str = "/.well-known/oauth-authorization-server";
@@ -35,6 +36,33 @@ async fn our_document_names_the_issuer_the_header_and_no_offline_access() {
     );
     let challenge = get(&scene, "/sse").await.is(401);
     assert!(!challenge.challenge().contains("offline_access"));
+}
+
+// M01: of several issuers a client may choose, and those that are down keep nobody out.
+#[tokio::test]
+async fn our_document_names_every_issuer_in_the_order_of_the_settings() {
+    let other = "http://127.0.0.1:1/oidc";
+    let scene = Scene::with(|config| {
+        config.issuers.push(IssuerSection {
+            url: Some(other.parse().unwrap()),
+            ..IssuerSection::default()
+        });
+    })
+    .await;
+
+    let document = get(&scene, OURS).await.is(200).json();
+
+    let issuers = json!([scene.issuer.issuer(), other]);
+    assert_eq!(document["authorization_servers"], issuers);
+    let ask = Ask::post(
+        &scene,
+        "/mcp",
+        &scene.token("alice"),
+        &initialize(0, "2025-11-25"),
+    );
+    scene.ask(&ask).await.is(200);
+    let (status, _) = scene.admin("/readyz").await;
+    assert_eq!(status, 200);
 }
 
 // M02

@@ -791,7 +791,7 @@ async fn any_number_of_unknown_keys_makes_us_fetch_once() {
 async fn a_revoked_token_is_refused_once_its_answer_has_aged() {
     let scene = Scene::with(|config| {
         introspecting(config);
-        config.issuer.cache.answer_ttl = HumanDuration::new(Duration::from_millis(300));
+        config.verifier.cache.answer_ttl = HumanDuration::new(Duration::from_millis(300));
     })
     .await;
     let audience = scene.url("/mcp");
@@ -821,7 +821,7 @@ async fn a_revoked_token_is_refused_once_its_answer_has_aged() {
 async fn a_stream_whose_token_was_revoked_is_ended() {
     let scene = Scene::with(|config| {
         introspecting(config);
-        config.issuer.cache.answer_ttl = HumanDuration::new(Duration::from_millis(300));
+        config.verifier.cache.answer_ttl = HumanDuration::new(Duration::from_millis(300));
     })
     .await;
     let audience = scene.url("/mcp");

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use super::{NOW, RESOURCE, claims, with};
 use crate::{
     auth::{
-        Identity, Reason,
-        config::IssuerConfig,
+        Identity, IssuerConfig, Reason,
         fake_issuer::signing::{SigningKey, encoded},
         jwt::{Signature, Unverified},
         key_set::KeySet,

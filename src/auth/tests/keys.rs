@@ -55,7 +55,7 @@ async fn a_new_key_is_taken_at_its_first_token() {
     let verdict = scene.verify(&signed_by(&next, &scene)).await;
 
     assert_eq!(verdict.unwrap().subject(), "alice");
-    assert_eq!(scene.verifier.status().keys, Some(2));
+    assert_eq!(scene.status().keys, Some(2));
 }
 
 // K38
@@ -145,7 +145,7 @@ async fn keys_that_can_not_be_had_anew_leave_the_old_ones_in_use() {
 
         assert!(scene.verify(&tokens.next().unwrap()).await.is_ok());
         assert!(scene.verifier.is_ready());
-        assert!(scene.verifier.status().trouble.is_some());
+        assert!(scene.status().trouble.is_some());
     }
     // Whether the issuer has this key by now can't be known: that is no refusal.
     let unknown = signed_by(&SigningKey::new("ES256", "unknown"), &scene);
@@ -168,7 +168,7 @@ async fn a_key_that_can_not_be_used_spoils_no_other() {
     let scene = Scene::with_issuer(issuer, key, |_| ());
 
     assert!(scene.verify(&scene.good_token()).await.is_ok());
-    assert_eq!(scene.verifier.status().keys, Some(1));
+    assert_eq!(scene.status().keys, Some(1));
 
     let unfit = json!({ "alg": "ES256", "typ": "at+jwt", "kid": "no point" });
     let refused = scene.key.token_with(&unfit, &scene.claims().to_string());

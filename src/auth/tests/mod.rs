@@ -3,6 +3,7 @@
 //! One test per row of the attack catalogue that this room can show, with the row's number beside it.
 //! Time is the manual clock for `exp`, and [`Scene::time_passes`] for ages; nothing sleeps.
 
+mod issuers;
 mod jwt;
 mod keys;
 mod outage;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    AuthError, BearerToken, Config, Principal, Verification, Verifier, bearer,
+    AuthError, BearerToken, Config, Principal, Status, Verification, Verifier, bearer,
     fake_issuer::{FakeIssuer, signing::SigningKey},
 };
 use crate::{
@@ -50,8 +51,9 @@ fn with(issuer: &str, name: &str, value: Value) -> Value {
     claims
 }
 
-fn token(text: &str) -> BearerToken {
-    bearer([format!("Bearer {text}").as_bytes()]).unwrap()
+fn token(text: &str) -> BearerToken<'static> {
+    let header = format!("Bearer {text}");
+    bearer([header.as_bytes()]).unwrap().to_static()
 }
 
 /// A fake issuer with one key, a verifier that trusts it, and the clock of both.
@@ -77,7 +79,7 @@ impl Scene {
         config.issuer.keys.retry_every = HumanDuration::new(Duration::from_millis(20));
         change(&mut config);
         let fetcher = Fetcher::new(fetch::Config::default()).unwrap();
-        let verifier = Verifier::start(config, fetcher, clock.clone());
+        let verifier = Verifier::start(config, &fetcher, &clock);
         Self {
             issuer,
             key,
@@ -119,16 +121,29 @@ impl Scene {
         self.verifier.verify(&token(text)).await
     }
 
+    /// How the only issuer is doing.
+    fn status(&self) -> Status {
+        let [status] = self.verifier.status().try_into().unwrap();
+        status
+    }
+
     /// Lets ages grow, on this thread and on the verifier's.
     async fn time_passes(&self, by: Duration) {
+        time_passes(&self.verifier, by).await;
+    }
+}
+
+/// Lets ages grow, on this thread and on each of the verifier's.
+async fn time_passes(verifier: &Verifier, by: Duration) {
+    for desk in verifier.desks() {
         let (done, seen) = tokio::sync::oneshot::channel();
-        self.verifier.arbiter().spawn(async move {
+        desk.arbiter().spawn(async move {
             advance(by).await;
             done.send(()).unwrap();
         });
         seen.await.unwrap();
-        advance(by).await;
     }
+    advance(by).await;
 }
 
 /// Moves tokio's clock of this thread; it runs on by itself afterwards, since sockets are real.

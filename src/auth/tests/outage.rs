@@ -99,7 +99,7 @@ async fn a_server_started_before_its_issuer_heals_by_itself() {
 
     assert!(is_unavailable(&scene.verify(&scene.good_token()).await));
     assert!(!scene.verifier.is_ready());
-    let status = scene.verifier.status();
+    let status = scene.status();
     assert!(!status.discovered);
     assert!(
         status
@@ -114,7 +114,7 @@ async fn a_server_started_before_its_issuer_heals_by_itself() {
     })
     .await;
     assert!(scene.verifier.is_ready());
-    assert_eq!(scene.verifier.status().trouble, None);
+    assert_eq!(scene.status().trouble, None);
 }
 
 // M07
@@ -133,7 +133,7 @@ async fn metadata_that_turns_bad_is_refused_and_the_last_good_copy_kept() {
     ] {
         let before = good.member(member).unwrap().clone();
         scene.issuer.set_metadata(member, value);
-        let trouble = eventually("a refusal", async || scene.verifier.status().trouble).await;
+        let trouble = eventually("a refusal", async || scene.status().trouble).await;
         assert!(trouble.contains("refused"), "{trouble}");
 
         let kept = scene.verifier.discovery().current().unwrap();
@@ -142,7 +142,7 @@ async fn metadata_that_turns_bad_is_refused_and_the_last_good_copy_kept() {
 
         scene.issuer.set_metadata(member, before);
         eventually("the end of it", async || {
-            scene.verifier.status().trouble.is_none().then_some(())
+            scene.status().trouble.is_none().then_some(())
         })
         .await;
     }
@@ -158,7 +158,7 @@ async fn bad_metadata_at_start_keeps_the_server_from_being_ready() {
 
     assert!(is_unavailable(&scene.verify(&scene.good_token()).await));
     assert!(!scene.verifier.is_ready());
-    let trouble = scene.verifier.status().trouble.unwrap();
+    let trouble = scene.status().trouble.unwrap();
     assert!(trouble.contains("equal to the character"), "{trouble}");
     assert_eq!(scene.issuer.count(Endpoint::Keys), 0);
 }
