@@ -7,6 +7,7 @@
 
 mod builders;
 mod builtin;
+mod call;
 mod catalog;
 mod changes;
 mod client;
@@ -56,21 +57,16 @@ pub use tools::{IntoToolResult, NoArguments, Structured, Tool};
 
 use crate::{
     protocol::{
-        CacheHint, CallToolParams, CallToolResult, Implementation, Method, ProtocolVersion, Raw,
-        RpcError, ServerInfo, codes, modern_result, read_params,
+        CacheHint, Implementation, Method, ProtocolVersion, Raw, RpcError, ServerInfo,
+        modern_result, read_params,
     },
     scope::Scopes,
-    telemetry::{Metrics, spans},
+    telemetry::Metrics,
     time::Clock,
     units::HumanDuration,
 };
-use client::Way;
-use entries::Found;
-use params::{
-    GetPromptParams, ReadResourceParams, completed, fitting, kept, require_scopes,
-    resource_not_found,
-};
-use replay::{Binding, Sealer, asks_for_input};
+use params::{completed, kept};
+use replay::Sealer;
 
 /// Limits on calls.
 #[derive(Debug, Clone, Copy)]
@@ -235,130 +231,6 @@ impl Handler {
             return Ok(modern_result(result, server, hint));
         }
         Ok(result)
-    }
-
-    /// The methods behind which somebody else's code runs, and may ask for input.
-    async fn call(
-        &self,
-        now: &Entries,
-        context: CallContext,
-        method: &Method,
-        params: Value,
-    ) -> Result<(Value, CacheHint), RpcError> {
-        require_scopes(now, &context, method, &params)?;
-        spans::about(method, &params);
-        let binding = Binding::of(&context.principal().owner(), method, &params);
-        let is_modern = context.protocol_version().is_modern();
-        let replay = is_modern
-            .then(|| self.0.sealer.replay(&binding, &params))
-            .transpose()?;
-        let progress_token = params.pointer("/_meta/progressToken").cloned();
-        let context = context.with(progress_token, |client| {
-            if let Some(replay) = replay {
-                client.way = Way::Replay(replay);
-            }
-        });
-        let answered = match (now.delegate_of(method, &params), method) {
-            (Some(delegate), _) => {
-                let delegated = self.delegated(now, delegate, &context, method, params);
-                delegated.await
-            }
-            (None, Method::ToolsCall) => self.call_tool(now, &context, params).await,
-            (None, Method::PromptsGet) => self.get_prompt(now, &context, params).await,
-            (None, Method::ResourcesRead) => self.read_resource(now, &context, params).await,
-            (None, _) => completed(now, &context, params)
-                .map(|result| (result, CacheHint::None))
-                .map_err(ToolError::from),
-        };
-        match (answered, &context.client().way) {
-            (Ok((result, hint)), Way::Replay(replay)) if asks_for_input(&result) => {
-                Ok((self.0.sealer.carried(&binding, replay, result)?, hint))
-            }
-            (Ok(answered), _) => Ok(answered),
-            (Err(ToolError::Rpc(error)), _) => Err(error),
-            (Err(ToolError::InputRequired(_)), Way::Replay(replay)) => {
-                let asked = self.0.sealer.input_required(&binding, replay)?;
-                Ok((asked, CacheHint::None))
-            }
-            (Err(ToolError::Failed(text)), _) if *method == Method::ToolsCall => {
-                Ok((json!(CallToolResult::error(text)), CacheHint::None))
-            }
-            (Err(error), _) => Err(RpcError::new(codes::INTERNAL_ERROR, error.to_string())),
-        }
-    }
-
-    async fn call_tool(
-        &self,
-        now: &Entries,
-        context: &CallContext,
-        params: Value,
-    ) -> Result<(Value, CacheHint), ToolError> {
-        let params: CallToolParams = fitting(params)?;
-        let tool = now.tool(&params.name)?;
-        let version = context.protocol_version();
-        let run = tool.run(context.clone(), params.arguments.unwrap_or_default());
-        let result = self.guarded(tool.name(), version, run).await?;
-        Ok((json!(result.for_version(version)), CacheHint::None))
-    }
-
-    async fn get_prompt(
-        &self,
-        now: &Entries,
-        context: &CallContext,
-        params: Value,
-    ) -> Result<(Value, CacheHint), ToolError> {
-        let params: GetPromptParams = fitting(params)?;
-        let prompt = now.prompt(&params.name)?;
-        let description = &prompt.description;
-        let missing = description
-            .arguments
-            .iter()
-            .find(|argument| argument.required && !params.arguments.has(&argument.name));
-        if let Some(missing) = missing {
-            let text = format!("the argument {} is missing", missing.name);
-            return Err(RpcError::new(codes::INVALID_PARAMS, text).into());
-        }
-        let version = context.protocol_version();
-        let fill = (prompt.fill)(context.clone(), params.arguments);
-        let messages = self.guarded(&description.name, version, fill).await?;
-        let messages: Vec<_> = messages
-            .into_iter()
-            .map(|message| message.for_version(version))
-            .collect();
-        let result = json!({ "description": description.description, "messages": messages });
-        Ok((result, CacheHint::None))
-    }
-
-    async fn read_resource(
-        &self,
-        now: &Entries,
-        context: &CallContext,
-        params: Value,
-    ) -> Result<(Value, CacheHint), ToolError> {
-        let params: ReadResourceParams = fitting(params)?;
-        let version = context.protocol_version();
-        let (found, variables) = now
-            .resource(&params.uri)
-            .ok_or_else(|| resource_not_found(&params.uri, version))?;
-        let read = match found {
-            Found::Resource(resource) => (resource.read)(context.clone(), variables),
-            Found::Template(template) => (template.read)(context.clone(), variables),
-            Found::File(_, file) => Box::pin(ready(Ok(vec![skills::contents(&params.uri, file)]))),
-        };
-        let mut contents = self.guarded("resources/read", version, read).await?;
-        for piece in &mut contents {
-            if piece.mime_type.is_none() {
-                piece.mime_type = found.mime_type().map(str::to_owned);
-            }
-        }
-        let contents: Vec<_> = contents
-            .into_iter()
-            .map(|piece| piece.for_version(version))
-            .collect();
-        Ok((
-            json!({ "contents": contents }),
-            CacheHint::Private { ttl_ms: 0 },
-        ))
     }
 }
 

@@ -18,7 +18,8 @@ use crate::{
     auth::{Identity, Method as VerifiedBy, Principal},
     outlet::{self as queue, Outlet, outlet},
     protocol::{
-        ClientCapabilities, ClientMessage, Content, Implementation, LogLevel, ResourceContents,
+        CallToolResult, ClientCapabilities, ClientMessage, Content, Implementation, LogLevel,
+        ResourceContents, codes,
     },
     time::Timestamp,
 };
