@@ -38,6 +38,28 @@ impl Timestamp {
         Self(self.0.saturating_add(later.as_secs()))
     }
 
+    /// As `2026-07-28T09:30:00Z` (RFC 3339 §5.6).
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        let (days, second) = (self.0 / 86_400, self.0 % 86_400);
+        // Counted from 1 March of the year 0 on, a leap day is the last of its year, and every 400
+        // years are alike.
+        let days = days + 719_468;
+        let (four_centuries, day) = (days / 146_097, days % 146_097);
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let (month, next) = if month < 10 {
+            (month + 3, 0)
+        } else {
+            (month - 9, 1)
+        };
+        let year = four_centuries * 400 + year + next;
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// How long from `earlier` until this moment; zero if it lies behind.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
@@ -109,6 +131,22 @@ mod tests {
         clock.advance(Duration::from_secs(5));
 
         assert_eq!(other.now(), Timestamp::from_unix_seconds(105));
+    }
+
+    #[test]
+    fn a_moment_is_written_as_its_day_and_time() {
+        for (seconds, written) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_785_229_200, "2026-07-28T09:00:00Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(Timestamp(seconds).to_rfc3339(), written);
+        }
+        assert!(Timestamp(u64::MAX).to_rfc3339().ends_with('Z'));
     }
 
     #[test]

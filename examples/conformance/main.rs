@@ -14,6 +14,7 @@ mod prompts;
 mod resources;
 mod rounds;
 mod sampling;
+mod tasks;
 mod telling;
 mod waiting;
 
@@ -30,15 +31,17 @@ const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 /// A folder of skills beside this file.
 const SKILLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/conformance/skills");
 
-/// The suite leaves its sessions open, and all of them are one caller's.
-const SESSIONS_OF_SUITE: usize = 10_000;
+/// The suite leaves its sessions and tasks behind, and all of them are one caller's.
+const LEFT_BY_SUITE: usize = 10_000;
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut config = DevServer::settings();
     config.server.listen = ANY_PORT;
     config.server.admin_listen = ANY_PORT;
-    config.router.per_principal_max = SESSIONS_OF_SUITE;
+    config.router.per_principal_max = LEFT_BY_SUITE;
+    config.handler.tasks.per_principal_max = LEFT_BY_SUITE;
+    config.handler.tasks.max = LEFT_BY_SUITE;
     config.skills.directory = Some(SKILLS.into());
 
     let mut server = Server::new(config).resource_template(resources::template()?);
@@ -50,6 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         sampling::tools(),
         rounds::tools(),
         waiting::tools(),
+        tasks::tools(),
         changes::tools(&server.changes()),
     ];
     server = tools.into_iter().flatten().fold(server, Server::tool);

@@ -9,7 +9,7 @@ use crate::sampling::{question, text_of};
 
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Name {
-    name: String,
+    pub(crate) name: String,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -5,7 +5,7 @@ use url::Url;
 use super::{Config, Key, Problem};
 
 /// Settings that mean nothing at zero.
-const ABOVE_ZERO: [&str; 24] = [
+const ABOVE_ZERO: [&str; 33] = [
     "server.workers",
     "issuer.metadata_refresh",
     "issuer.keys_refresh",
@@ -29,6 +29,15 @@ const ABOVE_ZERO: [&str; 24] = [
     "handler.input_deadline",
     "skills.max",
     "skills.bytes_max",
+    "task.max",
+    "task.per_principal_max",
+    "task.kept_max",
+    "task.kept_per_principal_max",
+    "task.ttl",
+    "task.poll_interval",
+    "task.result_max",
+    "task.questions_max",
+    "task.threads",
     "fetch.deadline",
 ];
 
@@ -70,6 +79,9 @@ impl Config {
                 "resource.url",
                 "must be an absolute URL without a fragment",
             ));
+        }
+        if self.handler.tasks.ttl > self.handler.tasks.ttl_max {
+            problems.push(problem("task.ttl", "is above task.ttl_max"));
         }
         problems.extend(self.check_gate());
         // Without an issuer there is nothing to check yet: `usher dev` brings its own.

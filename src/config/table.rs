@@ -238,6 +238,26 @@ keys! {
         "Skills in that folder at most; one more, and the server does not start.";
     plain "skills.bytes_max" = skills.bytes_max, SIZE,
         "Bytes of all their files together, which are kept in memory; one more, and the server does not start.";
+    plain "task.max" = handler.tasks.max, COUNT,
+        "Tasks that run at once on this server; one more is refused.";
+    plain "task.per_principal_max" = handler.tasks.per_principal_max, COUNT,
+        "Tasks of one caller that run at once; one more is refused.";
+    plain "task.kept_max" = handler.tasks.kept_max, COUNT,
+        "Ended tasks kept on this server; of more, the oldest of whoever has most is forgotten.";
+    plain "task.kept_per_principal_max" = handler.tasks.kept_per_principal_max, COUNT,
+        "Ended tasks kept of one caller; of more, the oldest is forgotten.";
+    plain "task.ttl" = handler.tasks.ttl, DURATION,
+        "How long a task is kept, running or ended, where its client does not say.";
+    plain "task.ttl_max" = handler.tasks.ttl_max, DURATION,
+        "The longest that a client may ask for.";
+    plain "task.poll_interval" = handler.tasks.poll_interval, DURATION,
+        "How often clients are told to ask for a task.";
+    plain "task.result_max" = handler.tasks.result_max, SIZE,
+        "Largest result of a task that is kept; one with a larger fails.";
+    plain "task.questions_max" = handler.tasks.questions_max, COUNT,
+        "Questions to its client that a task may have open.";
+    plain "task.threads" = handler.tasks.threads, COUNT,
+        "Threads that tasks run on, where a tool can be one.";
     plain "fetch.deadline" = fetch.deadline, DURATION,
         "How long any question to the authorization server may take.";
     plain "fetch.answer_max" = fetch.answer_max, SIZE,

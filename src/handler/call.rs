@@ -13,6 +13,7 @@ use super::{
         GetPromptParams, ReadResourceParams, completed, fitting, require_scopes, resource_not_found,
     },
     replay::{Binding, asks_for_input},
+    tasks::{Plan, plan},
 };
 use crate::protocol::{CacheHint, CallToolParams, CallToolResult, Method, RpcError, codes};
 
@@ -76,7 +77,15 @@ impl Handler {
         let params: CallToolParams = fitting(params)?;
         let tool = now.tool(&params.name)?;
         let version = context.protocol_version();
-        let run = tool.run(context.clone(), params.arguments.unwrap_or_default());
+        let arguments = params.arguments.unwrap_or_default();
+        // Where nothing can be a task, nobody was told that it could (2025-11-25, task support).
+        let wanted = params.task.filter(|_| now.has_tasks());
+        let client = &context.client().capabilities;
+        if let Plan::Task(ttl) = plan(tool.supports_tasks(), version, client, wanted.as_ref())? {
+            let result = self.call_as_task(context, tool, arguments, ttl).await?;
+            return Ok((result, CacheHint::None));
+        }
+        let run = tool.run(context.clone(), arguments);
         let result = self.guarded(tool.name(), version, run).await?;
         Ok((json!(result.for_version(version)), CacheHint::None))
     }

@@ -12,11 +12,17 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{ClientCapability, InputRequired, Questions, ToolError, replay::Replay};
+use super::{
+    ClientCapability, InputRequired, Questions, ToolError,
+    replay::Replay,
+    tasks::Task,
+    voice::{SessionStream, SessionStreamRef, Voice},
+};
 use crate::{
-    outlet::{Frame, Outlet},
+    outlet::{Outlet, OutletError},
     protocol::{
         ClientCapabilities, LogLevel, Method, RpcError, codes, encode_notification, encode_request,
+        relate_to_task,
     },
 };
 
@@ -24,8 +30,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Client {
     pub(super) capabilities: ClientCapabilities,
-    pub(super) outlet: Outlet,
-    pub(super) log_threshold: LogThreshold,
+    voice: Voice,
+    stream: SessionStreamRef,
+    log_threshold: LogThreshold,
     pub(super) way: Way,
 }
 
@@ -46,6 +53,8 @@ pub(super) enum Way {
     Live(Questions),
     /// By ending the call and having it run again (2026-07-28).
     Replay(Replay),
+    /// By waiting until it comes to look: the call is a task.
+    Task(Arc<Task>),
 }
 
 /// From which severity on a client wants log messages. A session's clones change together.
@@ -78,17 +87,20 @@ impl LogThreshold {
 }
 
 impl Client {
-    /// The client of a call in a session: its answers come by way of `questions`.
+    /// The client of a call in a session: its answers come by way of `questions`, and `stream` is
+    /// where it hears of the call once that was answered.
     #[must_use]
     pub fn in_session(
         capabilities: ClientCapabilities,
         outlet: Outlet,
+        stream: &SessionStream,
         log_threshold: LogThreshold,
         questions: Questions,
     ) -> Self {
         Self {
             capabilities,
-            outlet,
+            voice: Voice::Call(outlet),
+            stream: stream.downgrade(),
             log_threshold,
             way: Way::Live(questions),
         }
@@ -104,16 +116,51 @@ impl Client {
         let log_threshold = log_level.map_or_else(LogThreshold::nothing, LogThreshold::from_level);
         Self {
             capabilities,
-            outlet,
+            voice: Voice::Call(outlet),
+            stream: SessionStreamRef::default(),
             log_threshold,
             way: Way::Replay(Replay::default()),
         }
     }
 
+    /// The same client, of a call that is a task now.
+    pub(super) fn of_task(&self, task: &Arc<Task>) -> Self {
+        Self {
+            capabilities: self.capabilities.clone(),
+            voice: Voice::Session(self.stream.clone()),
+            stream: self.stream.clone(),
+            // Nothing is said of a task but its status (2026-07-28, task status notifications).
+            log_threshold: if task.version().is_modern() {
+                LogThreshold::nothing()
+            } else {
+                self.log_threshold.clone()
+            },
+            way: Way::Task(Arc::clone(task)),
+        }
+    }
+
+    /// Where it hears of what belongs to no request.
+    pub(super) fn stream(&self) -> SessionStreamRef {
+        self.stream.clone()
+    }
+
+    /// Lets it go for now, if it can come back.
+    pub(super) fn detach(&self) {
+        self.voice.detach();
+    }
+
     /// Tells the client something. One that is gone, or reads too slowly, is not told.
     pub(super) fn notify(&self, method: &Method, params: &impl Serialize) {
-        match encode_notification(method, params) {
-            Ok(notification) => self.outlet.mention(notification),
+        let encoded = match &self.way {
+            Way::Task(task) => {
+                let mut params = json!(params);
+                relate_to_task(&mut params, task.id());
+                encode_notification(method, &params)
+            }
+            Way::Live(_) | Way::Replay(_) => encode_notification(method, params),
+        };
+        match encoded {
+            Ok(notification) => self.voice.mention(notification),
             Err(error) => tracing::error!(
                 error = &error as &dyn std::error::Error,
                 method = method.as_str(),
@@ -147,7 +194,6 @@ impl Client {
         if !self.supports(question.capability) {
             return Err(self.cannot(question.capability));
         }
-        let method = question.capability.method();
         match &self.way {
             Way::Replay(replay) => {
                 // An answer of the wrong form is none, so the client is asked again (2026-07-28,
@@ -159,6 +205,7 @@ impl Client {
                     return Ok(read);
                 }
                 let mut request = Map::new();
+                let method = question.capability.method();
                 request.insert("method".to_owned(), json!(method.as_str()));
                 if let Some(params) = question.params {
                     request.insert("params".to_owned(), params);
@@ -167,40 +214,114 @@ impl Client {
                 Err(ToolError::InputRequired(InputRequired(())))
             }
             Way::Live(questions) => {
-                let asked = questions.open().ok_or_else(|| {
-                    ToolError::failed("too many questions to the client are open already")
-                })?;
-                let request = encode_request(&asked.id(), &method, question.params.as_ref())
-                    .map_err(|_no_json| RpcError::internal())?;
-                let gone = |_| ToolError::failed("the client is gone");
-                self.outlet.send(Frame::Message(request)).map_err(gone)?;
-                let outcome = tokio::select! {
-                    outcome = asked.answered() => outcome,
+                let params = question.params.as_ref();
+                let asked = self.ask_live(questions, question.capability, params, cancelled);
+                let answer = asked.await.map_err(Unanswered::into_tool_error)?;
+                read(answer).map_err(ToolError::Failed)
+            }
+            Way::Task(task) => loop {
+                let asked = task.ask(&question)?;
+                let answer = tokio::select! {
+                    answer = asked.answered() => answer,
                     () = cancelled.cancelled() => None,
                 };
-                match outcome {
-                    Some(Ok(result)) => read(result.read()?).map_err(ToolError::Failed),
-                    Some(Err(error)) => Err(ToolError::failed(refusal(&error.read()?))),
-                    None => Err(ToolError::failed("the client did not answer")),
+                let answer = answer.ok_or_else(|| Unanswered::Silent.into_tool_error())?;
+                match read(answer.map_err(ToolError::Failed)?) {
+                    Ok(read) => return Ok(read),
+                    // As in a call of this version, it is asked again.
+                    Err(_unfit) if task.version().is_modern() => {}
+                    Err(unfit) => return Err(ToolError::Failed(unfit)),
                 }
+            },
+        }
+    }
+
+    /// Asks a client in a session for a task of its caller's.
+    ///
+    /// # Errors
+    /// Its refusal, or that it can't be asked on this stream any more.
+    pub(super) async fn ask_for_task(
+        &self,
+        capability: ClientCapability,
+        params: &Value,
+        cancelled: &CancellationToken,
+    ) -> Result<Value, Unanswered> {
+        match &self.way {
+            Way::Live(questions) => {
+                self.ask_live(questions, capability, Some(params), cancelled)
+                    .await
             }
+            Way::Replay(_) | Way::Task(_) => Err(Unanswered::Gone),
+        }
+    }
+
+    async fn ask_live(
+        &self,
+        questions: &Questions,
+        capability: ClientCapability,
+        params: Option<&Value>,
+        cancelled: &CancellationToken,
+    ) -> Result<Value, Unanswered> {
+        let asked = questions.open().ok_or_else(|| {
+            Unanswered::Refused("too many questions to the client are open already".to_owned())
+        })?;
+        let unreadable = |error: RpcError| Unanswered::Refused(error.message.into_owned());
+        let request = encode_request(&asked.id(), &capability.method(), params)
+            .map_err(|_no_json| unreadable(RpcError::internal()))?;
+        let gone = |_error: OutletError| Unanswered::Gone;
+        self.voice.say(request).map_err(gone)?;
+        let outcome = tokio::select! {
+            outcome = asked.answered() => outcome,
+            () = cancelled.cancelled() => None,
+        };
+        match outcome {
+            Some(Ok(result)) => result.read().map_err(unreadable),
+            Some(Err(error)) => {
+                let error: Value = error.read().map_err(unreadable)?;
+                Err(Unanswered::Refused(refusal(&error)))
+            }
+            None => Err(Unanswered::Silent),
         }
     }
 
     /// The client never said that it can do this. From 2026-07-28 on it is told what is missing.
     fn cannot(&self, capability: ClientCapability) -> ToolError {
         let capability = capability.path();
-        match self.way {
-            Way::Live(_) => ToolError::failed(format!("the client does not support {capability}")),
-            Way::Replay(_) => {
-                let required = capability
-                    .rsplit('.')
-                    .fold(json!({}), |inner, name| json!({ name: inner }));
-                let text = format!("this call needs the client capability {capability}");
-                let error = RpcError::new(codes::MISSING_REQUIRED_CLIENT_CAPABILITY, text);
-                ToolError::Rpc(error.with_data(json!({ "requiredCapabilities": required })))
-            }
+        let is_modern = match &self.way {
+            Way::Live(_) => false,
+            Way::Replay(_) => true,
+            Way::Task(task) => task.version().is_modern(),
+        };
+        if !is_modern {
+            return ToolError::failed(format!("the client does not support {capability}"));
         }
+        let required = capability
+            .rsplit('.')
+            .fold(json!({}), |inner, name| json!({ name: inner }));
+        let text = format!("this call needs the client capability {capability}");
+        let error = RpcError::new(codes::MISSING_REQUIRED_CLIENT_CAPABILITY, text);
+        ToolError::Rpc(error.with_data(json!({ "requiredCapabilities": required })))
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// The client can't be reached on this stream.
+    Gone,
+    /// The call, or its session, ended before.
+    Silent,
+    /// The client refuses, or can't be understood.
+    Refused(String),
+}
+
+impl Unanswered {
+    fn into_tool_error(self) -> ToolError {
+        ToolError::Failed(match self {
+            Self::Gone => "the client is gone".to_owned(),
+            Self::Silent => "the client did not answer".to_owned(),
+            Self::Refused(why) => why,
+        })
     }
 }
 

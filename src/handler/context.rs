@@ -1,11 +1,15 @@
 //! All that a handler may know of the call it answers, and all it may do meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, ClientCapability};
+use super::{
+    Client, ClientCapability, ToolError,
+    client::Way,
+    tasks::{Beginning, Task},
+};
 use crate::{
     auth::Principal,
     protocol::{LogLevel, Method, ProtocolVersion, TraceContext},
@@ -23,6 +27,7 @@ struct Inner {
     client: Client,
     progress_token: Option<Value>,
     trace: TraceContext,
+    beginning: Mutex<Option<Beginning>>,
 }
 
 impl CallContext {
@@ -39,6 +44,7 @@ impl CallContext {
             client,
             progress_token: None,
             trace: TraceContext::default(),
+            beginning: Mutex::default(),
         }))
     }
 
@@ -49,6 +55,28 @@ impl CallContext {
             inner.trace = trace;
         }
         self
+    }
+
+    /// The same call, now that it is a task.
+    pub(super) fn as_task(&self, task: &Arc<Task>) -> Self {
+        Self(Arc::new(Inner {
+            principal: self.0.principal.clone(),
+            version: self.0.version,
+            cancelled: task.cancellation().clone(),
+            client: self.client().of_task(task),
+            progress_token: self.0.progress_token.clone(),
+            trace: self.0.trace.clone(),
+            beginning: Mutex::default(),
+        }))
+    }
+
+    /// From now on the call's function may say that it is a task.
+    pub(super) fn may_begin_task(&self, beginning: Beginning) {
+        *self
+            .0
+            .beginning
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(beginning);
     }
 
     /// The same call, once its params have been looked at.
@@ -101,15 +129,38 @@ impl CallContext {
         &self.0.trace
     }
 
-    /// Ends when the client cancels the call or its session ends. The call's future is dropped soon
+    /// From here on the call is a task, if its tool [asks first](super::Tool::asks_first) and its
+    /// client of 2026-07-28 knows tasks: the client is told so now, and questions wait until it comes
+    /// to look. Go on with the context that comes back. Of any other call nothing changes.
+    ///
+    /// # Errors
+    /// There are too many tasks, or the client is gone; hand it on with `?`.
+    pub fn begin_task(self) -> Result<Self, ToolError> {
+        let beginning = self.0.beginning.lock();
+        let beginning = beginning.unwrap_or_else(PoisonError::into_inner).take();
+        match beginning {
+            Some(beginning) => Ok(self.as_task(&beginning.begin()?)),
+            None => Ok(self),
+        }
+    }
+
+    /// Ends when the client cancels the call or its session ends; of a task, when it is cancelled or
+    /// its time is over. The call's future is dropped soon
     /// after, so only work that outlives the future has to watch this.
     pub async fn cancelled(&self) {
         self.0.cancelled.cancelled().await;
     }
 
     /// Says how far the call has come, if the client wants to know. `progress` has to grow; `total`
-    /// may be unknown; `message` is for people.
+    /// may be unknown; `message` is for people. Of a task it is shown with its status as well.
     pub fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
+        if let Way::Task(task) = &self.client().way {
+            match (message, total) {
+                (Some(message), _) => task.say(message),
+                (None, Some(total)) => task.say(&format!("{progress} of {total}")),
+                (None, None) => task.say(&progress.to_string()),
+            }
+        }
         let Some(token) = &self.0.progress_token else {
             return;
         };
@@ -131,7 +182,7 @@ impl CallContext {
     /// Lets the client go for now, if it can come back for the rest (2025-11-25, polling): its
     /// connection is free while a long call runs. Elsewhere nothing happens.
     pub fn close_stream(&self) {
-        self.client().outlet.detach();
+        self.client().detach();
     }
 
     pub(super) fn client(&self) -> &Client {

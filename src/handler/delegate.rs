@@ -9,9 +9,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
-use super::{CallContext, Entries, Handler, ToolError, client::Way};
+use super::{CallContext, Entries, Handler, ToolError, client::Way, tasks::plan};
 use crate::{
-    protocol::{CacheHint, Described, Method, ProtocolVersion, RpcError, codes},
+    protocol::{CacheHint, Described, Method, ProtocolVersion, RpcError, TaskSupport, codes},
     scope::Scopes,
 };
 
@@ -108,6 +108,12 @@ impl Handler {
         let Value::Object(members) = &mut params else {
             return Err(RpcError::new(codes::INVALID_PARAMS, "params are no object").into());
         };
+        if *method == Method::ToolsCall {
+            let wanted = members.remove("task");
+            let wanted = wanted.filter(|_| now.has_tasks());
+            let (version, client) = (context.protocol_version(), &context.client().capabilities);
+            plan(TaskSupport::Forbidden, version, client, wanted.as_ref())?;
+        }
         let is_first_page = !members.contains_key("cursor");
         if let Way::Replay(replay) = &context.client().way {
             members.remove("requestState");
@@ -144,6 +150,10 @@ fn fit(result: &mut Value, method: &Method, version: ProtocolVersion) {
     let entries = members.get_mut(listed).and_then(Value::as_array_mut);
     for entry in entries.into_iter().flatten() {
         described.fit(version, entry);
+        // What it says of tasks would be of its own.
+        if let Value::Object(members) = entry {
+            members.remove("execution");
+        }
     }
 }
 

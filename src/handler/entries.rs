@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Change, Delegate, Prompt, Resource, ResourceTemplate, SchemaError, Tool, completion::Completer,
-    resources::URI, skills,
+    resources::URI, skills, tasks,
 };
 use crate::{
-    protocol::{Method, ProtocolVersion, RpcError, codes},
+    protocol::{Method, ProtocolVersion, RpcError, TASKS_EXTENSION, TaskSupport, codes},
     scope::Scopes,
     skills::{Skill, SkillFile},
 };
@@ -36,13 +36,14 @@ pub struct Entries {
 /// Shared until one of the sharers changes it.
 type Named<T> = Arc<BTreeMap<String, Arc<T>>>;
 
-/// Which lists there are beside that of tools. One that was there once stays: clients were told of it,
-/// and may ask for it when it is empty.
+/// Which lists there are beside that of tools, that of tasks among them. One that was there once stays:
+/// clients were told of it, and may ask for it when it is empty.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lists {
     resources: bool,
     prompts: bool,
     skills: bool,
+    tasks: bool,
 }
 
 /// Pages that a host shows beside a tool's result, served as `ui://` resources (MCP Apps, 2026-01-26).
@@ -67,6 +68,7 @@ impl Entries {
     /// Adds a tool.
     pub fn add_tool(&mut self, tool: Tool) {
         let name = tool.name().to_owned();
+        self.lists.tasks |= tool.supports_tasks() != TaskSupport::Forbidden;
         Arc::make_mut(&mut self.tools).insert(name, Arc::new(tool));
     }
 
@@ -219,7 +221,7 @@ impl Entries {
             Method::SkillsList | Method::SkillsGet | Method::ResourcesDirectoryRead => {
                 self.has_skills()
             }
-            _ => false,
+            _ => self.has_tasks() && tasks::serves(method, version),
         };
         ours || self.delegates(method)
     }
@@ -231,6 +233,7 @@ impl Entries {
             resources: self.has_resources() || self.delegates(&Method::ResourcesList),
             prompts: self.has_prompts() || self.delegates(&Method::PromptsList),
             skills: self.has_skills(),
+            tasks: self.has_tasks(),
         }
     }
 
@@ -244,6 +247,11 @@ impl Entries {
 
     pub(super) const fn has_skills(&self) -> bool {
         self.lists.skills
+    }
+
+    /// Whether a tool may run as a task, or might once.
+    pub(super) const fn has_tasks(&self) -> bool {
+        self.lists.tasks
     }
 
     /// What is declared in `initialize` and `server/discover`.
@@ -261,7 +269,12 @@ impl Entries {
             capabilities.insert("completions".to_owned(), json!({}));
         }
         capabilities.insert("logging".to_owned(), json!({}));
-        let extensions = self.extensions();
+        if self.has_tasks() && version == ProtocolVersion::V2025_11_25 {
+            let requests = json!({ "tools": { "call": {} } });
+            let tasks = json!({ "list": {}, "cancel": {}, "requests": requests });
+            capabilities.insert("tasks".to_owned(), tasks);
+        }
+        let extensions = self.extensions(version);
         if !extensions.is_empty() {
             capabilities.insert("extensions".to_owned(), Value::Object(extensions));
         }
@@ -275,13 +288,17 @@ impl Entries {
 
     /// Extensions with their settings. Declared in every version: capabilities were never a closed set
     /// (2024-11-05, `ServerCapabilities`), and MCP Apps are older than the member's specification.
-    fn extensions(&self) -> Map<String, Value> {
+    /// Tasks are younger, and were a capability of their own before.
+    fn extensions(&self, version: ProtocolVersion) -> Map<String, Value> {
         let mut extensions = Map::new();
         if self.resources.keys().any(|uri| uri.starts_with("ui://")) {
             extensions.insert(APPS.to_owned(), json!({}));
         }
         if self.has_skills() {
             extensions.insert(SKILLS.to_owned(), json!({ "directoryRead": true }));
+        }
+        if self.has_tasks() && version.is_modern() {
+            extensions.insert(TASKS_EXTENSION.to_owned(), json!({}));
         }
         extensions
     }

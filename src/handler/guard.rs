@@ -9,6 +9,7 @@ use super::{Handler, ToolError};
 use crate::{
     protocol::{ProtocolVersion, RpcError, codes},
     telemetry::CallOutcome,
+    units::HumanDuration,
 };
 
 impl Handler {
@@ -19,8 +20,19 @@ impl Handler {
         version: ProtocolVersion,
         run: impl Future<Output = Result<T, ToolError>>,
     ) -> Result<T, ToolError> {
-        let started = Instant::now();
         let deadline = self.0.config.call_deadline;
+        self.guarded_for(deadline, name, version, run).await
+    }
+
+    /// The same with another deadline.
+    pub(super) async fn guarded_for<T>(
+        &self,
+        deadline: HumanDuration,
+        name: &str,
+        version: ProtocolVersion,
+        run: impl Future<Output = Result<T, ToolError>>,
+    ) -> Result<T, ToolError> {
+        let started = Instant::now();
         // The panic is contained here: the tool's own state may be broken, ours was never lent to it.
         let run = AssertUnwindSafe(run).catch_unwind();
         let (outcome, result) = match tokio::time::timeout(deadline.get(), run).await {

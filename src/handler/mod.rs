@@ -30,8 +30,10 @@ mod replay;
 mod resources;
 mod schema;
 mod skills;
+mod tasks;
 mod template;
 mod tools;
+mod voice;
 
 use std::{future::ready, sync::Arc, time::Duration};
 
@@ -52,8 +54,10 @@ pub use questions::Questions;
 pub use replay::NoKey;
 pub use resources::{Resource, ResourceTemplate, Variables};
 pub use schema::SchemaError;
+pub use tasks::{Config as TaskConfig, TaskListener};
 pub use template::TemplateError;
 pub use tools::{IntoToolResult, NoArguments, Structured, Tool};
+pub use voice::SessionStream;
 
 use crate::{
     protocol::{
@@ -67,6 +71,7 @@ use crate::{
 };
 use params::{completed, kept};
 use replay::Sealer;
+use tasks::Tasks;
 
 /// Limits on calls.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +81,8 @@ pub struct Config {
     /// How long a client of 2026-07-28 may take to come back with what a call asked for. Above zero;
     /// default 15 min.
     pub input_deadline: HumanDuration,
+    /// Calls that outlive their requests.
+    pub tasks: TaskConfig,
 }
 
 impl Default for Config {
@@ -83,6 +90,7 @@ impl Default for Config {
         Self {
             call_deadline: HumanDuration::from_secs(60),
             input_deadline: HumanDuration::from_secs(15 * 60),
+            tasks: TaskConfig::default(),
         }
     }
 }
@@ -99,6 +107,7 @@ struct Inner {
     brief: Implementation,
     catalog: Catalog,
     sealer: Sealer,
+    tasks: Tasks,
     metrics: Metrics,
 }
 
@@ -119,13 +128,15 @@ impl Handler {
     ) -> Result<Self, HandlerError> {
         let catalog = catalog.into();
         catalog.now().compile()?;
-        let sealer = Sealer::new(clock, config.input_deadline)?;
+        let sealer = Sealer::new(clock.clone(), config.input_deadline)?;
+        let tasks = Tasks::new(config.tasks, clock, metrics.clone());
         Ok(Self(Arc::new(Inner {
             config,
             brief: info.implementation.in_brief(),
             info,
             catalog,
             sealer,
+            tasks,
             metrics,
         })))
     }
@@ -180,6 +191,11 @@ impl Handler {
         self.now().serve(method, version)
     }
 
+    /// Cancels every task, and takes no more: the server is being stopped.
+    pub fn stop_tasks(&self) {
+        self.0.tasks.stop();
+    }
+
     /// Answers one request, fitted to the context's protocol version.
     ///
     /// # Errors
@@ -204,6 +220,10 @@ impl Handler {
             Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => {
                 let params = read_params(params)?;
                 self.call(&now, context, method, params).await?
+            }
+            _ if tasks::serves(method, version) => {
+                let result = self.of_tasks(&context, method, params).await?;
+                (result, CacheHint::None)
             }
             _ if now.delegates(method) => {
                 let params = params.map_or_else(|| Ok(json!({})), Raw::read)?;

@@ -61,7 +61,7 @@ pub(super) fn require_scopes(
     }
 }
 
-fn covered(context: &CallContext, needed: &Scopes) -> Result<(), RpcError> {
+pub(super) fn covered(context: &CallContext, needed: &Scopes) -> Result<(), RpcError> {
     if context.principal().scopes().covers(needed) {
         return Ok(());
     }

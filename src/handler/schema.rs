@@ -188,6 +188,7 @@ mod tests {
             input_schema: input,
             output_schema: output,
             annotations: None,
+            execution: None,
             presentation: Presentation::default(),
         }
     }

@@ -19,7 +19,9 @@ use super::{
     schema::{Schemas, output_schema_of, schema_of},
 };
 use crate::{
-    protocol::{CallToolResult, Presentation, ToolAnnotations, ToolDescription},
+    protocol::{
+        CallToolResult, Presentation, TaskSupport, ToolAnnotations, ToolDescription, ToolExecution,
+    },
     scope::Scopes,
 };
 
@@ -32,6 +34,7 @@ type Run = dyn Fn(CallContext, Value) -> BoxFuture<'static, Result<CallToolResul
 pub struct Tool {
     description: ToolDescription,
     needs: Scopes,
+    asks_first: bool,
     schemas: Arc<OnceLock<Result<Schemas, SchemaError>>>,
     run: Arc<Run>,
 }
@@ -121,8 +124,10 @@ impl Tool {
                 output_schema: None,
                 annotations: None,
                 presentation: Presentation::default(),
+                execution: None,
             },
             needs: Scopes::none(),
+            asks_first: false,
             schemas: Arc::default(),
             run,
         }
@@ -144,6 +149,24 @@ impl Tool {
         self
     }
 
+    /// Whether it may run as a task, which outlives the request that began it. By default never.
+    /// The function is the same either way.
+    #[must_use]
+    pub fn task_support(mut self, task_support: TaskSupport) -> Self {
+        let is_allowed = task_support != TaskSupport::Forbidden;
+        self.description.execution = is_allowed.then_some(ToolExecution { task_support });
+        self
+    }
+
+    /// It begins as a call and becomes a task when its function says so, with
+    /// [`CallContext::begin_task`]: what it asks before, a client of 2026-07-28 answers before there
+    /// is a task. In 2025-11-25, where the client decides, it is a task from the beginning.
+    #[must_use]
+    pub fn asks_first(mut self) -> Self {
+        self.asks_first = true;
+        self
+    }
+
     /// The name it is called by.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -152,6 +175,16 @@ impl Tool {
 
     pub(super) fn description(&self) -> &ToolDescription {
         &self.description
+    }
+
+    /// What was said with [`Tool::task_support`].
+    pub(super) fn supports_tasks(&self) -> TaskSupport {
+        let execution = self.description.execution;
+        execution.map_or(TaskSupport::Forbidden, |execution| execution.task_support)
+    }
+
+    pub(super) fn is_asking_first(&self) -> bool {
+        self.asks_first
     }
 
     pub(super) fn needed_scopes(&self) -> &Scopes {

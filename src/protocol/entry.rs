@@ -148,7 +148,9 @@ impl Described {
         let Value::Object(members) = description else {
             return;
         };
-        members.retain(|member, _| version >= self.since(member));
+        // Tasks, of which it speaks, are the server's to begin from 2026-07-28 on.
+        let is_gone = |member: &str| member == "execution" && version.is_modern();
+        members.retain(|member, _| version >= self.since(member) && !is_gone(member));
         if version >= ProtocolVersion::V2025_06_18 {
             return;
         }
@@ -190,7 +192,7 @@ mod tests {
     fn a_version_is_shown_the_members_it_knows_and_those_of_older_ones() {
         let tool = json!({
             "name": "a", "inputSchema": {}, "annotations": {}, "outputSchema": {}, "title": "A",
-            "_meta": {}, "icons": [],
+            "_meta": {}, "icons": [], "execution": {},
         });
         let known = ProtocolVersion::ALL.map(|version| {
             let members = members(Described::Tool, version, &tool);
@@ -198,7 +200,7 @@ mod tests {
             members.len()
         });
 
-        assert_eq!(known, [2, 3, 6, 7, 7]);
+        assert_eq!(known, [2, 3, 6, 8, 7]);
     }
 
     #[test]

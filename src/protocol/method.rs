@@ -75,6 +75,16 @@ methods! {
     LoggingSetLevel = "logging/setLevel";
     /// Wants to be told of changes; from 2026-07-28.
     SubscriptionsListen = "subscriptions/listen";
+    /// Where a task stands; from 2025-11-25.
+    TasksGet = "tasks/get";
+    /// Waits for a task's result; 2025-11-25 only.
+    TasksResult = "tasks/result";
+    /// Which tasks the caller has; 2025-11-25 only.
+    TasksList = "tasks/list";
+    /// Answers what a task asks; from 2026-07-28.
+    TasksUpdate = "tasks/update";
+    /// Ends a task before its time; from 2025-11-25.
+    TasksCancel = "tasks/cancel";
 
     /// How far a call has come.
     Progress = "notifications/progress";
@@ -90,6 +100,10 @@ methods! {
     ResourcesUpdated = "notifications/resources/updated";
     /// What of `subscriptions/listen` is honoured; from 2026-07-28.
     SubscriptionsAcknowledged = "notifications/subscriptions/acknowledged";
+    /// A task stands elsewhere; 2025-11-25 only.
+    TasksStatus = "notifications/tasks/status";
+    /// The same; from 2026-07-28.
+    TasksChanged = "notifications/tasks";
 
     /// Asks the user; from 2025-06-18.
     ElicitationCreate = "elicitation/create";
@@ -114,6 +128,15 @@ impl Method {
 }
 
 impl Method {
+    /// Whether it is about one task, named in `params.taskId`.
+    #[must_use]
+    pub const fn is_of_task(&self) -> bool {
+        matches!(
+            self,
+            Self::TasksGet | Self::TasksResult | Self::TasksUpdate | Self::TasksCancel
+        )
+    }
+
     /// Whether it is about a session itself, rather than what a handler offers.
     #[must_use]
     pub const fn is_of_session(&self) -> bool {

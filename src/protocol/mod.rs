@@ -13,6 +13,7 @@ mod lifecycle;
 mod logging;
 mod method;
 mod modern;
+mod tasks;
 mod tools;
 mod trace;
 mod version;
@@ -35,7 +36,11 @@ pub use lifecycle::{
 pub use logging::{LogLevel, LogLevelError};
 pub use method::{METHOD_BYTES_SHOWN, Method};
 pub use modern::{ModernMeta, Peek, unsupported_version};
-pub use tools::{CallToolParams, CallToolResult, ToolAnnotations, ToolDescription};
+pub use tasks::{
+    RELATED_TASK_KEY, TASKS_EXTENSION, TaskStatus, TaskSupport, TaskView, relate_to_task,
+    tasks_extension_missing,
+};
+pub use tools::{CallToolParams, CallToolResult, ToolAnnotations, ToolDescription, ToolExecution};
 pub use trace::{
     BAGGAGE_BYTES_MAX, BAGGAGE_MEMBERS_MAX, Carried, NoTraceParent, TRACESTATE_BYTES_MAX,
     TRACESTATE_MEMBERS_MAX, TraceContext, TraceParent,

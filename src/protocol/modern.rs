@@ -22,6 +22,9 @@ pub struct Peek {
     /// `params.uri` of `resources/read`.
     #[serde(default)]
     pub uri: Option<Value>,
+    /// `params.taskId` of requests about one task.
+    #[serde(default, rename = "taskId")]
+    pub task_id: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -205,6 +208,7 @@ mod tests {
             r#"{"name":"a","_meta":{},"_meta":{}}"#,
             r#"{"name":"a","name":"b"}"#,
             r#"{"name":"a","uri":1,"uri":2}"#,
+            r#"{"taskId":"a","taskId":"b"}"#,
         ] {
             let error = try_peek(params).unwrap_err();
             assert_eq!(error.code, codes::INVALID_PARAMS, "{params}");

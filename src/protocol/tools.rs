@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Content, Presentation, ProtocolVersion};
+use super::{Content, Presentation, ProtocolVersion, TaskSupport};
 
 /// Params of `tools/call`.
 #[derive(Debug, Deserialize)]
@@ -13,6 +13,9 @@ pub struct CallToolParams {
     /// An object; absent means an empty one.
     #[serde(default)]
     pub arguments: Option<Map<String, Value>>,
+    /// Asks for a task (2025-11-25); another version does not know it, whatever it holds.
+    #[serde(default)]
+    pub task: Option<Value>,
 }
 
 /// A tool as `tools/list` shows it.
@@ -31,9 +34,20 @@ pub struct ToolDescription {
     /// What the tool does to the world; hints, not promises (from 2025-03-26).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<ToolAnnotations>,
+    /// How it may be run (2025-11-25 only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution: Option<ToolExecution>,
     /// Title, icons, `_meta`.
     #[serde(flatten)]
     pub presentation: Presentation,
+}
+
+/// How a tool may be run (2025-11-25, `ToolExecution`).
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolExecution {
+    /// Whether as a task.
+    pub task_support: TaskSupport,
 }
 
 /// Hints on a tool's behaviour (2025-03-26, `ToolAnnotations`).

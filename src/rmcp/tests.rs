@@ -24,7 +24,8 @@ use super::*;
 use crate::{
     auth::{Identity, Method as VerifiedBy, Principal},
     handler::{
-        Client, Config, Entries, Handler, HandlerError, LogThreshold, NoArguments, Questions, Tool,
+        Client, Config, Entries, Handler, HandlerError, LogThreshold, NoArguments, Questions,
+        SessionStream, Tool,
     },
     outlet::{self as queue, Frames, outlet},
     protocol::{ClientMessage, LogLevel, codes},
@@ -193,7 +194,8 @@ fn surroundings(subject: &str, version: ProtocolVersion) -> Surroundings {
         Client::of_request(capabilities, outlet, Some(LogLevel::Info))
     } else {
         let threshold = LogThreshold::from_level(LogLevel::Info);
-        Client::in_session(capabilities, outlet, threshold, questions.clone())
+        let stream = SessionStream::default();
+        Client::in_session(capabilities, outlet, &stream, threshold, questions.clone())
     };
     let cancelled = CancellationToken::new();
     Surroundings {

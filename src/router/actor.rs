@@ -108,6 +108,8 @@ impl Handles<DrainAll> for Router {
 
     fn handle(&mut self, _: DrainAll, _: &mut Self::Context) -> Self::Result {
         self.draining = true;
+        // Before the streams that tell of them end.
+        self.handler.stop_tasks();
         self.stopping.cancel();
         let table = Arc::clone(&self.table);
         Box::pin(async move {
@@ -176,6 +178,7 @@ impl Router {
 
     /// Nobody can reach a session any more: the last handle was dropped.
     fn end_all(&mut self, context: &mut Context<Self>) {
+        self.handler.stop_tasks();
         self.stopping.cancel();
         if self.table.len() == 0 {
             return context.stop();

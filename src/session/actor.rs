@@ -30,7 +30,9 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    handler::{CallContext, Change, Client, Handler, Lists, LogThreshold, Questions},
+    handler::{
+        CallContext, Change, Client, Handler, Lists, LogThreshold, Questions, SessionStream,
+    },
     outlet::{CloseReason, Frame, Frames, Outlet},
     protocol::{
         ClientCapabilities, ClientMessage, InitializeParams, Method, Notification, ProtocolVersion,
@@ -51,7 +53,7 @@ pub(super) struct Session {
     pub(super) farewell: Farewell,
     /// HTTP+SSE ends with its stream; a Streamable HTTP session outlives its own.
     pub(super) ends_with_stream: bool,
-    pub(super) stream: Option<Outlet>,
+    pub(super) stream: SessionStream,
     pub(super) phase: Phase,
     /// What the client can do for us; known from `initialize` on.
     pub(super) capabilities: ClientCapabilities,
@@ -106,7 +108,7 @@ impl Handles<Deliver> for Session {
         self.vital.touch(deliver.principal.ends_at());
         match deliver.message {
             ClientMessage::Request(request) => {
-                let outlet = deliver.outlet.or_else(|| self.stream.clone());
+                let outlet = deliver.outlet.or_else(|| self.stream.get());
                 // A session whose own stream is gone has nowhere to answer to.
                 let outlet = outlet.ok_or(SessionError::Over)?;
                 self.take_request(request, deliver.principal, outlet, context)
@@ -133,12 +135,12 @@ impl Handles<OpenStream> for Session {
     ) -> Self::Result {
         if self
             .stream
-            .as_ref()
+            .get()
             .is_some_and(|stream| stream.ended().is_none())
         {
             return Err(SessionError::StreamTaken);
         }
-        self.stream = Some(outlet);
+        self.stream.set(outlet);
         self.watch_stream(context);
         Ok(())
     }
@@ -167,7 +169,9 @@ impl Handles<Probe> for Session {
     type Result = ();
 
     fn handle(&mut self, _: Probe, _: &mut Self::Context) {
-        let Some(stream) = &self.stream else { return };
+        let Some(stream) = self.stream.get() else {
+            return;
+        };
         self.probes += 1;
         // A text, so that it is never taken for the id of a question.
         let id = RequestId::String(format!("ping-{}", self.probes).into());
@@ -247,7 +251,7 @@ impl Session {
     fn announce(&mut self, change: &Change) {
         // What was not declared was not negotiated either, and so may not be used.
         let is_told = self.phase.is_running() && self.lists.have(change);
-        let Some(stream) = self.stream.as_ref().filter(|_| is_told) else {
+        let Some(stream) = self.stream.get().filter(|_| is_told) else {
             return;
         };
         if let Some(notification) = settings::notification(change, &self.watched) {
@@ -285,6 +289,7 @@ impl Session {
         let client = Client::in_session(
             self.capabilities.clone(),
             outlet.clone(),
+            &self.stream,
             self.log_threshold.clone(),
             self.questions.clone(),
         );
@@ -336,7 +341,7 @@ impl Session {
     }
 
     fn watch_stream(&mut self, context: &mut Context<Self>) {
-        let Some(stream) = self.stream.clone() else {
+        let Some(stream) = self.stream.get() else {
             return;
         };
         let closed = async move {
@@ -356,11 +361,11 @@ impl Session {
             self.end(reason, context);
         } else if self
             .stream
-            .as_ref()
+            .get()
             .is_some_and(|stream| stream.ended().is_some())
         {
             // Only the stream that ended: a new one may already have taken its place.
-            self.stream = None;
+            drop(self.stream.take());
         }
     }
 

@@ -43,7 +43,7 @@ impl Handles<DeliverBatch> for Session {
             return Err(SessionError::Stopping);
         }
         let open = outlet.clone().map(|outlet| Arc::new(OpenBatch(outlet)));
-        let outlet = outlet.or_else(|| self.stream.clone());
+        let outlet = outlet.or_else(|| self.stream.get());
         let outlet = outlet.ok_or(SessionError::Over)?;
         self.vital.touch(principal.ends_at());
 

@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    handler::{Change, ChangeListener},
+    auth::Principal,
+    handler::{Change, ChangeListener, Handler, TaskListener},
     outlet::{Frame, Outlet, OutletError},
     protocol::{
-        Method, Request, RequestId, RpcError, codes, encode_notification, encode_result,
-        read_params,
+        Method, ModernMeta, Request, RequestId, RpcError, codes, encode_notification,
+        encode_result, read_params,
     },
 };
 
@@ -28,6 +29,9 @@ struct Wish {
     resources_list_changed: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     resource_subscriptions: Vec<String>,
+    /// Of the extension for tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    task_ids: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -36,7 +40,7 @@ struct ListenParams {
     notifications: Wish,
 }
 
-/// Resources that one stream may watch.
+/// Resources that one stream may watch, and as many tasks.
 pub const WATCHED_MAX: usize = 1_000;
 
 const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
@@ -46,28 +50,47 @@ const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 pub struct Listening {
     id: RequestId,
     wish: Wish,
+    tasks: TaskListener,
 }
 
 impl Listening {
     /// Reads what a request wants.
     ///
     /// # Errors
-    /// [`codes::INVALID_PARAMS`] for params that don't fit, or too many resources.
+    /// [`codes::INVALID_PARAMS`] for params that don't fit, or too many resources or tasks.
     pub fn read(request: &Request) -> Result<Self, RpcError> {
         let params: ListenParams = read_params(request.params.as_ref())?;
-        if params.notifications.resource_subscriptions.len() > WATCHED_MAX {
-            let text = format!("at most {WATCHED_MAX} resources in one subscription");
+        let wish = params.notifications;
+        if wish.resource_subscriptions.len().max(wish.task_ids.len()) > WATCHED_MAX {
+            let text = format!("at most {WATCHED_MAX} resources or tasks in one subscription");
             return Err(RpcError::new(codes::INVALID_PARAMS, text));
         }
         Ok(Self {
             id: request.id.clone(),
-            wish: params.notifications,
+            wish,
+            tasks: TaskListener::to_none(),
         })
+    }
+
+    /// The same, with those tasks of the wish that the caller may be told of.
+    ///
+    /// # Errors
+    /// As for [`Handler::listen_to_tasks`].
+    pub fn agree(
+        mut self,
+        handler: &Handler,
+        caller: &Principal,
+        meta: &ModernMeta,
+    ) -> Result<Self, RpcError> {
+        let (client, version) = (&meta.client_capabilities, meta.version);
+        self.tasks = handler.listen_to_tasks(caller, client, version, &self.wish.task_ids)?;
+        self.wish.task_ids = self.tasks.ids().to_vec();
+        Ok(self)
     }
 
     /// Tells the client of changes until it leaves or the server stops.
     pub async fn serve(
-        self,
+        mut self,
         mut changes: ChangeListener,
         outlet: Outlet,
         stopping: CancellationToken,
@@ -81,21 +104,26 @@ impl Listening {
         }
         loop {
             let told = tokio::select! {
-                told = changes.next() => told,
+                // First of all: tasks that end with the server are told of before the stream ends.
+                biased;
+                task = self.tasks.next() => self.tell(&outlet, &Method::TasksChanged, task),
+                Some(changes) = changes.next() => self.tell_all(&outlet, &changes),
                 _left = outlet.closed() => return,
-                () = stopping.cancelled() => None,
+                () = stopping.cancelled() => break,
             };
-            let Some(told) = told else { break };
-            for change in told {
-                if self.tell_change(&outlet, &change).is_err() {
-                    return;
-                }
+            if told.is_err() {
+                return;
             }
         }
         let meta = json!({ SUBSCRIPTION_ID: self.id });
         let result = json!({ "resultType": "complete", "_meta": meta });
         // A client that left in this moment misses nothing.
         let _left = outlet.send(Frame::Answer(encode_result(&self.id, result)));
+    }
+
+    fn tell_all(&self, outlet: &Outlet, changes: &[Change]) -> Result<(), OutletError> {
+        let mut changes = changes.iter();
+        changes.try_for_each(|change| self.tell_change(outlet, change))
     }
 
     fn tell_change(&self, outlet: &Outlet, change: &Change) -> Result<(), OutletError> {

@@ -29,7 +29,7 @@ use tracing::Span;
 
 use crate::{
     auth::{Owner, Principal},
-    handler::{Change, Handler, Lists, LogThreshold, Questions},
+    handler::{Change, Handler, Lists, LogThreshold, Questions, SessionStream},
     outlet::{CloseReason, EventId, Frames, Outlet},
     protocol::{Batch, ClientCapabilities, ClientMessage, LogLevel, ProtocolVersion},
     telemetry::Transport,
@@ -116,7 +116,7 @@ impl SessionRef {
             vital: Arc::clone(&vital),
             farewell,
             ends_with_stream: stream.is_some(),
-            stream,
+            stream: SessionStream::new(stream),
             phase: Phase::Opened,
             capabilities: ClientCapabilities::default(),
             lists: Lists::default(),

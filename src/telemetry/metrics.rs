@@ -17,7 +17,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::outlet::CloseReason;
+use super::Limit;
+use crate::{outlet::CloseReason, protocol::TaskStatus};
 
 /// Counts what happens. Cheap to clone; clones count together.
 #[derive(Clone)]
@@ -34,6 +35,9 @@ struct Table {
     call_seconds: Family<ToolLabel, Histogram, CallSeconds>,
     refusals: Family<ReasonLabel, Counter>,
     limit_hits: Family<LimitLabel, Counter>,
+    tasks_kept: Gauge,
+    tasks_running: Gauge,
+    tasks_ended: Family<StatusLabel, Counter>,
     panics: Counter,
     draining: Gauge,
 }
@@ -62,22 +66,6 @@ pub enum CallOutcome {
     InputRequired,
 }
 
-/// A bound that was reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each is the setting of the same name")]
-pub enum Limit {
-    BodyMax,
-    BodyDeadline,
-    BatchMax,
-    RefusalLines,
-    SessionsPerPrincipal,
-    SessionsPerNode,
-    SessionMailbox,
-    CallsPerSession,
-    StreamQueue,
-    CallDeadline,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TransportLabel {
     transport: &'static str,
@@ -86,6 +74,11 @@ struct TransportLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabel {
+    status: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -147,24 +140,6 @@ impl CallOutcome {
     }
 }
 
-impl Limit {
-    /// The setting's key.
-    const fn label(self) -> &'static str {
-        match self {
-            Self::BodyMax => "transport.body_max",
-            Self::BodyDeadline => "transport.body_deadline",
-            Self::RefusalLines => "log.refusals_per_second",
-            Self::BatchMax => "transport.batch_max",
-            Self::SessionsPerPrincipal => "session.per_principal_max",
-            Self::SessionsPerNode => "session.max",
-            Self::SessionMailbox => "session.mailbox_max",
-            Self::CallsPerSession => "session.calls_max",
-            Self::StreamQueue => "stream.bytes_max",
-            Self::CallDeadline => "handler.call_deadline",
-        }
-    }
-}
-
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -186,6 +161,9 @@ impl Metrics {
             call_seconds: Family::new_with_constructor(CallSeconds),
             refusals: Family::default(),
             limit_hits: Family::default(),
+            tasks_kept: Gauge::default(),
+            tasks_running: Gauge::default(),
+            tasks_ended: Family::default(),
             panics: Counter::default(),
             draining: Gauge::default(),
         };
@@ -294,6 +272,33 @@ impl Metrics {
             .inc();
     }
 
+    /// A task can be asked for from now on.
+    pub fn task_kept(&self) {
+        self.0.tasks_kept.inc();
+    }
+
+    /// A task's function runs.
+    pub fn task_runs(&self) {
+        self.0.tasks_running.inc();
+    }
+
+    /// A task's function is gone.
+    pub fn task_runs_no_more(&self) {
+        self.0.tasks_running.dec();
+    }
+
+    /// A task stands where it will stay.
+    pub fn task_ended(&self, status: TaskStatus) {
+        let status = status.as_str();
+        let label = StatusLabel { status };
+        self.0.tasks_ended.get_or_create(&label).inc();
+    }
+
+    /// A task can't be asked for any more.
+    pub fn task_forgotten(&self) {
+        self.0.tasks_kept.dec();
+    }
+
     /// Something panicked and was contained.
     pub fn panicked(&self) {
         self.0.panics.inc();
@@ -348,6 +353,21 @@ impl Table {
             "limit_hit",
             "Times a bound was reached",
             self.limit_hits.clone(),
+        );
+        registry.register(
+            "tasks_kept",
+            "Tasks that can be asked for, ended ones included",
+            self.tasks_kept.clone(),
+        );
+        registry.register(
+            "tasks_running",
+            "Functions that run as tasks",
+            self.tasks_running.clone(),
+        );
+        registry.register(
+            "tasks_ended",
+            "Tasks ended since the start, by status",
+            self.tasks_ended.clone(),
         );
         registry.register("panics", "Panics that were contained", self.panics.clone());
         registry.register(

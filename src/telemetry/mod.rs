@@ -4,10 +4,12 @@
 //! puts [`health`](self) on the admin listener.
 
 mod health;
+mod limit;
 mod lines;
 mod metrics;
 pub mod spans;
 
 pub use health::{Check, Health, routes};
+pub use limit::Limit;
 pub use lines::LineBudget;
-pub use metrics::{CallOutcome, Limit, Metrics, Transport};
+pub use metrics::{CallOutcome, Metrics, Transport};

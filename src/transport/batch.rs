@@ -32,7 +32,7 @@ pub(super) fn admit(
         // A request that stands alone can't stand among others.
         Ok(peek) if peek.is_modern() => Err(refused()),
         Ok(peek) => {
-            needed = needed.union(&door.needed_scopes(request, &peek));
+            needed = needed.union(&door.needed_scopes(principal, request, &peek));
             request.trace = trace_of(http, &peek);
             Ok(Ok(()))
         }

@@ -113,6 +113,7 @@ pub(super) fn compare_modern(
     let named = match method {
         Method::ToolsCall | Method::PromptsGet => peek.name.as_ref(),
         Method::ResourcesRead => peek.uri.as_ref(),
+        Method::TasksGet | Method::TasksUpdate | Method::TasksCancel => peek.task_id.as_ref(),
         _ => None,
     };
     match named {

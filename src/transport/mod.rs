@@ -175,13 +175,17 @@ impl Door {
     }
 
     /// What a caller must have been granted for this very request.
-    fn needed_scopes(&self, request: &Request, peek: &Peek) -> Scopes {
-        let named = match request.method {
+    fn needed_scopes(&self, principal: &Principal, request: &Request, peek: &Peek) -> Scopes {
+        let method = &request.method;
+        let named = match method {
             Method::ResourcesRead => peek.uri.as_ref(),
+            _ if method.is_of_task() => peek.task_id.as_ref(),
             _ => peek.name.as_ref(),
         };
-        let name = named.and_then(serde_json::Value::as_str);
-        self.handler.needed_scopes(&request.method, name)
+        match named.and_then(serde_json::Value::as_str) {
+            Some(task) if method.is_of_task() => self.handler.scopes_of_task(principal, task),
+            name => self.handler.needed_scopes(method, name),
+        }
     }
 
     /// Whether the caller was granted it.
@@ -192,7 +196,7 @@ impl Door {
         peek: &Peek,
         endpoint: Endpoint,
     ) -> Result<(), Refusal> {
-        let needed = self.needed_scopes(request, peek);
+        let needed = self.needed_scopes(principal, request, peek);
         covered(principal, needed, endpoint).map_err(|kind| Refusal::of(Some(&request.id), kind))
     }
 }

@@ -143,6 +143,8 @@ async fn answer_modern(
     let (outlet, frames) = outlet(door.stream);
     if request.method == Method::SubscriptionsListen {
         let listening = Listening::read(&request).map_err(bad_request)?;
+        let agreed = listening.agree(&door.handler, &principal, &meta);
+        let listening = agreed.map_err(bad_request)?;
         let (changes, stopping) = (door.handler.changes().listen(), door.router.stopping());
         let served = listening.serve(changes, outlet, stopping);
         let span = spans::call(&request, meta.version, || None);

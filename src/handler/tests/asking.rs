@@ -221,6 +221,7 @@ pub(super) fn live_call() -> (CallContext, queue::Frames, Questions) {
     let client = Client::in_session(
         serde_json::from_value(declared).unwrap(),
         outlet,
+        &SessionStream::default(),
         LogThreshold::nothing(),
         questions.clone(),
     );

@@ -6,6 +6,7 @@ mod entries;
 mod forms;
 mod schemas;
 mod skills;
+mod tasks;
 
 use bytes::Bytes;
 use schemars::JsonSchema;
@@ -143,7 +144,14 @@ fn client(version: ProtocolVersion, outlet: Outlet) -> Client {
         return Client::of_request(capabilities, outlet, None);
     }
     let threshold = LogThreshold::from_level(LogLevel::Info);
-    Client::in_session(capabilities, outlet, threshold, Questions::default())
+    let stream = SessionStream::default();
+    Client::in_session(
+        capabilities,
+        outlet,
+        &stream,
+        threshold,
+        Questions::default(),
+    )
 }
 
 async fn handle(version: ProtocolVersion, method: &str, params: Value) -> Result<Value, RpcError> {
