@@ -3,6 +3,8 @@
 //!
 //! Called by [`Handler::handle`] alone, which fits what comes out to the protocol version.
 
+use std::future::ready;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -13,9 +15,13 @@ use super::{
         GetPromptParams, ReadResourceParams, completed, fitting, require_scopes, resource_not_found,
     },
     replay::{Binding, asks_for_input},
+    skills,
     tasks::{Plan, plan},
 };
-use crate::protocol::{CacheHint, CallToolParams, CallToolResult, Method, RpcError, codes};
+use crate::{
+    protocol::{CacheHint, CallToolParams, CallToolResult, Method, RpcError, codes},
+    telemetry::spans,
+};
 
 impl Handler {
     /// Runs one, with the answers that the client brought along, and asks for those still missing.
@@ -27,7 +33,7 @@ impl Handler {
         params: Value,
     ) -> Result<(Value, CacheHint), RpcError> {
         require_scopes(now, &context, method, &params)?;
-        crate::telemetry::spans::about(method, &params);
+        spans::about(method, &params);
         let binding = Binding::of(&context.principal().owner(), method, &params);
         let is_modern = context.protocol_version().is_modern();
         let replay = is_modern
@@ -132,11 +138,12 @@ impl Handler {
         let read = match found {
             Found::Resource(resource) => (resource.read)(context.clone(), variables),
             Found::Template(template) => (template.read)(context.clone(), variables),
+            Found::File(_, file) => Box::pin(ready(Ok(vec![skills::contents(&params.uri, file)]))),
         };
         let mut contents = self.guarded("resources/read", version, read).await?;
         for piece in &mut contents {
             if piece.mime_type.is_none() {
-                piece.mime_type = found.mime_type().cloned();
+                piece.mime_type = found.mime_type().map(str::to_owned);
             }
         }
         let contents: Vec<_> = contents

@@ -35,7 +35,7 @@ mod template;
 mod tools;
 mod voice;
 
-use std::{future::ready, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 

@@ -45,6 +45,8 @@ mod session;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod tasks;
+#[cfg(test)]
 mod token;
 #[cfg(test)]
 mod tracing;

@@ -3,8 +3,8 @@
 //
 // In: { id, do, ... }. Out: { id, done } or { id, failed: { code, message } }, and { event, n, ... }:
 // `told` (a notification), `asked` (a request of the server's), `progress`, `http` (an exchange).
-// Commands: connect, list, call, abandon, read, prompt, complete, level, subscribe, unsubscribe,
-// listen, ping, rootsChanged, close.
+// Commands: connect, list, call, abandon, driveTask, beginTask, tasks, cancelTask, read, prompt, complete,
+// level, subscribe, unsubscribe, listen, ping, rootsChanged, close.
 
 import { createInterface } from 'node:readline';
 import { recordingFetch } from './agent.mjs';
@@ -28,7 +28,8 @@ export function toldFetch() {
  * Obeys commands until its input ends.
  * @param {object} sdk  what differs between the SDKs:
  *   build(job) -> { client, transport }; answer(client, method, handler); callTool(client, params, options);
- *   listen?(client, filter) -> honored; version(client, transport); end(transport)
+ *   listen?(client, filter) -> honored; version(client, transport); end(transport);
+ *   driveTask?(client, params) -> { statuses, result?, failed? }; beginTask?(client, params) -> task
  */
 export async function obey(sdk) {
   let client;
@@ -61,6 +62,10 @@ export async function obey(sdk) {
     async abandon({ key }) {
       calls.get(key).abort('enough');
     },
+    driveTask: ({ name, arguments: values }) => sdk.driveTask(client, { name, arguments: values ?? {} }),
+    beginTask: ({ name, arguments: values }) => sdk.beginTask(client, { name, arguments: values ?? {} }),
+    tasks: async () => (await client.experimental.tasks.listTasks()).tasks,
+    cancelTask: ({ task }) => client.experimental.tasks.cancelTask(task),
     read: ({ uri }) => client.readResource({ uri }),
     prompt: ({ name, arguments: values }) => client.getPrompt({ name, ...(values && { arguments: values }) }),
     complete: ({ ref, argument }) => client.complete({ ref, argument }),

@@ -114,6 +114,18 @@ class Remote:
         scope, request_id = self.scopes.pop(job["key"])
         await self.sdk.abandon(self.client, scope, request_id)
 
+    async def driveTask(self, job):
+        return await self.sdk.drive_task(self.client, job["name"], job.get("arguments") or {})
+
+    async def beginTask(self, job):
+        return wire(await self.sdk.begin_task(self.client, job["name"], job.get("arguments") or {}))
+
+    async def tasks(self, _):
+        return [wire(one) for one in await self.sdk.tasks(self.client)]
+
+    async def cancelTask(self, job):
+        return wire(await self.sdk.cancel_task(self.client, job["task"]))
+
     async def read(self, job):
         return wire(await self.sdk.read(self.client, job["uri"]))
 

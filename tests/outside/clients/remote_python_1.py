@@ -70,6 +70,27 @@ class Sdk:
     async def call(self, client, name, arguments, progress, meta):
         return await client.call_tool(name, arguments, progress_callback=progress, meta=meta)
 
+    async def begin_task(self, client, name, arguments):
+        return (await client.experimental.call_tool_as_task(name, arguments)).task
+
+    async def drive_task(self, client, name, arguments):
+        task = (await self.begin_task(client, name, arguments)).taskId
+        statuses = []
+        async for status in client.experimental.poll_task(task):
+            statuses.append(status.status)
+            if status.status == "input_required":
+                break
+        if statuses[-1] == "failed":
+            return {"statuses": statuses, "failed": status.statusMessage}
+        result = await client.experimental.get_task_result(task, types.CallToolResult)
+        return {"statuses": statuses, "result": wire(result)}
+
+    async def tasks(self, client):
+        return (await client.experimental.list_tasks()).tasks
+
+    async def cancel_task(self, client, task):
+        return await client.experimental.cancel_task(task)
+
     async def abandon(self, client, scope, request_id):
         # This line of the SDK leaves it to its user to say so.
         params = types.CancelledNotificationParams(requestId=request_id, reason="enough")

@@ -3,7 +3,7 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { CreateMessageRequestSchema, CreateTaskResultSchema, ElicitRequestSchema, ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { CAPABILITIES, obey, toldFetch } from './remote.mjs';
 
 const SCHEMAS = { 'elicitation/create': ElicitRequestSchema, 'roots/list': ListRootsRequestSchema, 'sampling/createMessage': CreateMessageRequestSchema };
@@ -19,6 +19,16 @@ await obey({
   },
   answer: (client, method, handler) => client.setRequestHandler(SCHEMAS[method], handler),
   callTool: (client, params, options) => client.callTool(params, undefined, options),
+  async driveTask(client, params) {
+    const driven = { statuses: [] };
+    for await (const message of client.experimental.tasks.callToolStream(params, undefined, { task: { ttl: 60_000 } })) {
+      if (message.type === 'taskStatus') driven.statuses.push(message.task.status);
+      if (message.type === 'result') driven.result = message.result;
+      if (message.type === 'error') driven.failed = message.error.message;
+    }
+    return driven;
+  },
+  beginTask: async (client, params) => (await client.request({ method: 'tools/call', params }, CreateTaskResultSchema, { task: { ttl: 60_000 } })).task,
   version: (client, transport) => transport.protocolVersion ?? transport._protocolVersion,
   end: (transport) => transport.terminateSession?.(),
 });

@@ -32,6 +32,9 @@ function noWayBack(way) {
   return way.transport === 'sse' && 'HTTP+SSE has no way back to a stream';
 }
 
+/** Why a client can't be given a task. */
+const noTasks = (way) => !way.knowsTasks && 'its SDK knows no tasks';
+
 /** What a client was answered that came back to a stream. */
 const comebacks = (client) => client.http().filter(({ method, headers }) => method === 'GET' && headers['last-event-id']).map(({ status }) => status);
 
@@ -291,6 +294,41 @@ export const FEATURES = {
       await client.list('tools');
       const answers = await Promise.all(regions.map((region) => client.call('test_header_parameter', { arguments: { region } })));
       assert.deepEqual(answers.map(text), regions.map((region) => `Region: ${region}`));
+    },
+  },
+
+  'tasks, driven by the SDK': {
+    not: noTasks,
+    async run(client) {
+      const { statuses, result } = await client.do('driveTask', { name: 'slow_compute', arguments: { seconds: 1, label: 'outside' } });
+      assert.equal(text(result), 'outside: computed for 1 s');
+      assert.deepEqual([statuses[0], statuses.at(-1)], ['working', 'completed']);
+      assert.equal(text(await client.call('slow_compute', { arguments: { seconds: 0, label: 'plain' } })), 'plain: computed for 0 s');
+      const failed = await client.do('driveTask', { name: 'failing_job' });
+      assert.equal(failed.statuses.at(-1), 'failed');
+    },
+  },
+
+  'tasks that ask': {
+    not: noTasks,
+    answers: { 'elicitation/create': { action: 'accept', content: { confirm: true } } },
+    async run(client) {
+      const { statuses, result } = await client.do('driveTask', { name: 'confirm_delete', arguments: { filename: 'a.txt' } });
+      assert.equal(text(result), 'a.txt is deleted.');
+      assert.ok(statuses.includes('input_required'), `${statuses}`);
+      assert.equal(client.asked('elicitation/create').params.message, 'Delete a.txt?');
+    },
+  },
+
+  'tasks that are cancelled': {
+    not: noTasks,
+    async run(client) {
+      const task = await client.do('beginTask', { name: 'slow_compute', arguments: { seconds: 60 } });
+      const status = async () => (await client.do('tasks')).find((one) => one.taskId === task.taskId)?.status;
+      assert.equal(await status(), 'working');
+      assert.equal((await client.do('cancelTask', { task: task.taskId })).status, 'cancelled');
+      assert.equal(await status(), 'cancelled');
+      assert.ok((await rejected(client.do('cancelTask', { task: task.taskId }))).message, 'cancelled twice');
     },
   },
 
