@@ -4,8 +4,9 @@
 
 use url::Url;
 
+use super::host::Host;
 use crate::{
-    protocol::ProtocolVersion,
+    protocol::{LogLevel, ProtocolVersion},
     scope::Scopes,
     secret::Secret,
     units::{ByteSize, HumanDuration},
@@ -40,8 +41,18 @@ pub struct Config {
     pub sign_in_deadline: HumanDuration,
     /// How long a request for metadata, registration or a token may take. Default 10 s.
     pub request_deadline: HumanDuration,
-    /// How long the MCP server may take to begin an answer, and then again to finish it. Default 60 s.
+    /// How long the MCP server may be silent while it is waited for. A sign of progress starts it anew,
+    /// and while a person is asked it does not run. Default 60 s.
     pub call_deadline: HumanDuration,
+    /// How long a call may take in all, whatever the server says. Default 1 h.
+    pub call_max: HumanDuration,
+    /// How long an answer to a server's question may take, before it counts as cancelled. Default 15 min.
+    pub answer_deadline: HumanDuration,
+    /// From which severity on the server's log messages are wanted. Default none: what the server
+    /// sends by itself up to 2025-11-25, nothing from 2026-07-28 on.
+    pub log_level: Option<LogLevel>,
+    /// Who answers what the server asks back. Default nobody.
+    pub host: Host,
 }
 
 impl Config {
@@ -60,6 +71,10 @@ impl Config {
             sign_in_deadline: HumanDuration::from_secs(300),
             request_deadline: HumanDuration::from_secs(10),
             call_deadline: HumanDuration::from_secs(60),
+            call_max: HumanDuration::from_secs(3600),
+            answer_deadline: HumanDuration::from_secs(900),
+            log_level: None,
+            host: Host::default(),
         }
     }
 

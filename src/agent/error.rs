@@ -8,6 +8,7 @@ use std::fmt;
 use reqwest::StatusCode;
 use url::Url;
 
+use super::said::Said;
 use crate::{fetch::FetchError, protocol::ProtocolVersion, scope::Scopes, units::HumanDuration};
 
 /// Why an agent did not get in, or did not get an answer.
@@ -67,6 +68,9 @@ pub enum AgentError {
     /// The stream ended before the answer came.
     #[error("the server ended the stream before the answer came")]
     StreamEnded,
+    /// The server has no stream to report changes on (2025-11-25, transports).
+    #[error("the server opens no stream of its own (GET), so it can't report changes")]
+    NoStream,
     /// An answer that is no JSON-RPC, or not of the shape its method has.
     #[error("the server's answer to {method} can't be read: {why}")]
     Unreadable {
@@ -97,12 +101,35 @@ pub enum AgentError {
         code: i64,
         /// Its message.
         message: Said,
+        /// Its data: a stranger's, not yet fit for a terminal.
+        data: serde_json::Value,
     },
-    /// The server asks the user something in the middle of a call (2026-07-28, `input_required`).
-    #[error("{method} needs an answer from the user, which this agent can't give")]
-    InputRequired {
+    /// Whoever runs the agent ended the wait.
+    #[error("interrupted")]
+    Interrupted,
+    /// The call took longer than it may, whatever the server says.
+    #[error("the call was given up after {0}")]
+    TooLong(HumanDuration),
+    /// The server asked for input again and again (2026-07-28, multi round-trip requests).
+    #[error("the server asked for more input {0} times and still gave no answer; given up")]
+    TooManyRounds(usize),
+    /// A question of the server has no answer (2026-07-28, multi round-trip requests).
+    #[error("{method} needs an answer to {question}: {why}{}", way_out(.question.as_str()))]
+    Unanswered {
         /// The request's method.
         method: String,
+        /// The method of the question.
+        question: Said,
+        /// Why there is no answer.
+        why: Said,
+    },
+    /// The server refuses a client that does not offer what it needs (2026-07-28, -32021).
+    #[error("{method} needs a client that offers {needs}{}", way_out(.needs.as_str()))]
+    Incapable {
+        /// The request's method.
+        method: String,
+        /// The capabilities, by their names.
+        needs: Said,
     },
 
     // Discovery.
@@ -276,43 +303,15 @@ impl fmt::Display for OAuthRefusal {
     }
 }
 
-/// What the other side said, fit to be shown: no control characters, at most [`Said::CHARS_MAX`].
-///
-/// A server's text ends on a terminal, where an escape sequence would be obeyed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said(String);
-
-impl Said {
-    /// Characters kept; the rest is cut off.
-    pub const CHARS_MAX: usize = 300;
-
-    /// Makes a stranger's text fit to be shown.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        let shown = |character: &char| !character.is_control() && !is_invisible(*character);
-        let mut kept: String = text.chars().filter(shown).take(Self::CHARS_MAX).collect();
-        if text.chars().filter(shown).nth(Self::CHARS_MAX).is_some() {
-            kept.push('…');
-        }
-        Self(kept)
+/// How whoever runs the command line lets the agent offer it.
+fn way_out(needed: &str) -> &'static str {
+    if needed.contains("sampling") {
+        "; give --sampling-command PROGRAM or --sampling"
+    } else if needed.contains("roots") {
+        "; give --root FOLDER"
+    } else {
+        ""
     }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Said {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-/// Characters that reorder or hide the text around them (Unicode bidirectional controls, zero widths).
-const fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn listed(scopes: &Scopes) -> String {
@@ -324,23 +323,4 @@ fn listed(scopes: &Scopes) -> String {
 
 fn said(text: Option<&Said>) -> String {
     text.map_or_else(String::new, |text| format!(": {text}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_server_says_can_not_steer_the_terminal() {
-        let text = Said::new("no\u{1b}[2J\r\n\u{202e}way");
-
-        assert_eq!(text.as_str(), "no[2Jway");
-    }
-
-    #[test]
-    fn what_a_server_says_is_cut_off() {
-        let text = Said::new(&"ä".repeat(1000));
-
-        assert_eq!(text.as_str().chars().count(), Said::CHARS_MAX + 1);
-    }
 }

@@ -1,14 +1,16 @@
-//! What an agent reports on its way in, so that whoever runs it can show progress.
+//! What an agent reports on its way in and while a call runs, so that whoever runs it can show it.
 //!
 //! The command line prints these and opens the browser on [`Event::SignIn`]; this room never prints.
 
 use std::{fmt, sync::Arc};
 
+use serde_json::Value;
 use url::Url;
 
+use super::{document::Document, said::Said};
 use crate::{protocol::ProtocolVersion, scope::Scopes};
 
-/// One step on the way in.
+/// Something that happened.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -50,6 +52,54 @@ pub enum Event {
         /// Name and version the server gives itself, if it does.
         server: Option<String>,
     },
+    /// How far the running call has come.
+    Progress {
+        /// Grows; how much is done.
+        progress: f64,
+        /// How much there is to do, where that is known.
+        total: Option<f64>,
+        /// What is being done.
+        message: Option<Said>,
+    },
+    /// A log message of the server.
+    Log {
+        /// `debug` to `emergency` (RFC 5424), in the server's words.
+        level: Said,
+        /// Which part of the server.
+        logger: Option<Said>,
+        /// Text or any JSON: a stranger's, not yet fit for a terminal.
+        data: Value,
+    },
+    /// The server has something new; only while it is watched, or by its own will.
+    Changed {
+        /// What.
+        change: Change,
+        /// The notification's params.
+        notification: Document,
+    },
+    /// Changes are reported from here on.
+    Watching {
+        /// What the server agreed to report, as it says (2026-07-28); null where it does not say.
+        honoured: Value,
+    },
+    /// Something is not as it should be, and the agent goes on: a sentence, fit for a terminal.
+    Notice {
+        /// What.
+        text: String,
+    },
+}
+
+/// What has changed at a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The list of tools.
+    Tools,
+    /// The list of prompts.
+    Prompts,
+    /// The list of resources.
+    Resources,
+    /// The resource of this URI: a stranger's text, not yet fit for a terminal.
+    Resource(String),
 }
 
 /// How messages travel.

@@ -1,52 +1,50 @@
 //! A third-party agent: the client behind `usher agent URL`.
 //!
 //! It goes to an MCP server as any outside agent would (MCP authorization, 2026-07-28): it meets the
-//! 401, discovers who issues tokens, registers, has the user sign in, and calls a tool, in every
-//! protocol version and over every transport that Usher serves. The command line talks to this room
-//! and prints what it reports; the room itself never prints and never opens a browser.
+//! 401, discovers who issues tokens, registers, has the user sign in, and uses what the server offers,
+//! in every protocol version and over every transport that Usher serves. What the server asks back, a
+//! [`Host`] answers. The command line talks to this room and prints what it reports; the room itself
+//! never prints and never opens a browser.
 //!
 //! ```text
-//! connect ─ negotiation ─┬─ stateless (2026-07-28)      ┐
-//!                        ├─ streamable (2025-03-26 …)   ├─ caller ── HTTP ──▶ MCP server
-//!                        └─ legacy_sse (2024-11-05)     ┘    │ 401, 403
-//!                                                       authorizer ─┬─ discovery ─ safe_url
-//!                                                                   ├─ registration
-//!                                                                   ├─ authorization ─ callback ─ page
-//!                                                                   └─ token
+//! connection ─ lists            ┌─ negotiation ─ three transports ─ talk ─ desk ─┐
+//!            ─ watch ── wire ───┤                                                └─ host
+//!                               └─ caller ── HTTP ──▶ MCP server
+//!                                    │ 401, 403
+//!                        oauth ── authorizer ─ discovery, registration, sign-in, tokens
 //! ```
 //!
 //! Promises: a token goes to the server it was asked for and nowhere else, over TLS or on this machine;
-//! every wait ends at a deadline of [`Config`]; every buffer is bounded; nothing from the other side
-//! is handed to a shell, and what is shown of it has no control characters. Everything an agent holds
-//! is gone when its [`Connection`] is dropped: nothing is stored.
+//! every wait ends at a deadline of [`Config`], but for watching, which the user ends; every buffer,
+//! list and round of questions is bounded; nothing from the other side is handed to a shell; what is
+//! said of it in an [`Event`] or an [`AgentError`] is fit for a terminal unless its doc says otherwise.
+//! Everything an agent holds is gone when its [`Connection`] is dropped: nothing is stored.
 
-mod authorization;
-mod authorizer;
-mod callback;
-mod caller;
-mod challenge;
 mod config;
 mod connection;
-mod discovery;
+mod document;
 mod error;
 mod event;
-mod event_stream;
-mod legacy_sse;
-mod message;
-mod negotiation;
-mod page;
-mod registration;
-mod reply;
-mod safe_url;
-mod stateless;
-mod streamable;
-mod token;
+mod host;
+mod lists;
+mod oauth;
+mod said;
+mod watch;
+mod wire;
 
-pub(crate) use challenge::BearerChallenge;
 pub use config::{Config, ProtocolChoice};
-pub use connection::{Connection, Tool, connect};
-pub use error::{AgentError, OAuthRefusal, Said};
-pub use event::{Event, Transport};
+pub use connection::{Connection, Reference, Tool, connect};
+pub use document::Document;
+pub use error::{AgentError, OAuthRefusal};
+pub use event::{Change, Event, Transport};
+pub use host::{
+    Answer, Choice, Field, Form, FormQuestion, Host, Kind, Question, Refused, Root, UrlQuestion,
+};
+pub use lists::Listing;
+pub(crate) use oauth::BearerChallenge;
+pub use said::{Said, plain};
+pub use watch::{Canceller, Watched};
+pub use wire::ServerSays;
 
 #[cfg(test)]
 mod tests;

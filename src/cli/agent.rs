@@ -133,7 +133,10 @@ async fn list(connection: &mut agent::Connection, as_json: bool) -> anyhow::Resu
         if as_json {
             output::line(&tool.definition.to_string());
         } else {
-            let description = tool.description.unwrap_or_default();
+            let description = tool.definition.value()["description"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
             output::line(&format!(
                 "{}\n    {}",
                 plain(&tool.name),
@@ -147,7 +150,8 @@ async fn list(connection: &mut agent::Connection, as_json: bool) -> anyhow::Resu
 async fn call(connection: &mut agent::Connection, arguments: &Arguments) -> anyhow::Result<()> {
     let result = connection
         .call_tool(&arguments.call, arguments.with.clone())
-        .await?;
+        .await?
+        .into_value();
     if arguments.json {
         output::line(&result.to_string());
     } else if let Some(structured) = result.get("structuredContent") {
@@ -213,6 +217,7 @@ fn as_sentence(event: &Event) -> String {
             let server = server.as_deref().map_or("the server".to_owned(), plain);
             format!("Connected to {server}: {protocol} over {transport}.\n")
         }
+        _ => String::new(),
     }
 }
 
@@ -233,5 +238,6 @@ fn as_line(event: &Event) -> Value {
             "event": "connected", "protocol": protocol.as_str(),
             "transport": transport.to_string(), "server": server,
         }),
+        _ => json!({}),
     }
 }

@@ -19,9 +19,9 @@ use url::{Url, form_urlencoded};
 
 /// One request as it came in.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) method: String,
-    pub(super) path: String,
+pub(in crate::agent) struct Seen {
+    pub(in crate::agent) method: String,
+    pub(in crate::agent) path: String,
     query: String,
     headers: HashMap<String, String>,
     body: Bytes,
@@ -29,36 +29,36 @@ pub(super) struct Seen {
 
 impl Seen {
     /// As in `POST /mcp`.
-    pub(super) fn is(&self, line: &str) -> bool {
+    pub(in crate::agent) fn is(&self, line: &str) -> bool {
         line == format!("{} {}", self.method, self.path)
     }
 
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(in crate::agent) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(in crate::agent) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// The method of a JSON-RPC request, the empty text for anything else.
-    pub(super) fn rpc(&self) -> String {
+    pub(in crate::agent) fn rpc(&self) -> String {
         self.json()["method"]
             .as_str()
             .unwrap_or_default()
             .to_owned()
     }
 
-    pub(super) fn query(&self, name: &str) -> String {
+    pub(in crate::agent) fn query(&self, name: &str) -> String {
         value(&self.query, name)
     }
 
-    pub(super) fn form(&self, name: &str) -> String {
+    pub(in crate::agent) fn form(&self, name: &str) -> String {
         value(std::str::from_utf8(&self.body).unwrap(), name)
     }
 }
 
-pub(super) fn value(text: &str, name: &str) -> String {
+pub(in crate::agent) fn value(text: &str, name: &str) -> String {
     form_urlencoded::parse(text.as_bytes())
         .find(|(found, _)| found == name)
         .map(|(_, value)| value.into_owned())
@@ -66,7 +66,7 @@ pub(super) fn value(text: &str, name: &str) -> String {
 }
 
 /// What a rule answers.
-pub(super) enum Reply {
+pub(in crate::agent) enum Reply {
     Whole {
         status: u16,
         headers: Vec<(&'static str, String)>,
@@ -76,7 +76,7 @@ pub(super) enum Reply {
     Stream(mpsc::Receiver<String>),
 }
 
-pub(super) fn json_reply(status: u16, body: &Value) -> Reply {
+pub(in crate::agent) fn json_reply(status: u16, body: &Value) -> Reply {
     Reply::Whole {
         status,
         headers: vec![("content-type", "application/json".to_owned())],
@@ -84,7 +84,7 @@ pub(super) fn json_reply(status: u16, body: &Value) -> Reply {
     }
 }
 
-pub(super) fn empty(status: u16) -> Reply {
+pub(in crate::agent) fn empty(status: u16) -> Reply {
     Reply::Whole {
         status,
         headers: Vec::new(),
@@ -93,7 +93,7 @@ pub(super) fn empty(status: u16) -> Reply {
 }
 
 /// An event stream that says `text` and ends.
-pub(super) fn events(text: &str) -> Reply {
+pub(in crate::agent) fn events(text: &str) -> Reply {
     Reply::Whole {
         status: 200,
         headers: vec![("content-type", "text/event-stream".to_owned())],
@@ -101,7 +101,7 @@ pub(super) fn events(text: &str) -> Reply {
     }
 }
 
-pub(super) fn with_header(mut reply: Reply, name: &'static str, text: &str) -> Reply {
+pub(in crate::agent) fn with_header(mut reply: Reply, name: &'static str, text: &str) -> Reply {
     if let Reply::Whole { headers, .. } = &mut reply {
         headers.push((name, text.to_owned()));
     }
@@ -109,11 +109,11 @@ pub(super) fn with_header(mut reply: Reply, name: &'static str, text: &str) -> R
 }
 
 /// A JSON-RPC result for the request that was seen.
-pub(super) fn result(seen: &Seen, result: &Value) -> Value {
+pub(in crate::agent) fn result(seen: &Seen, result: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": seen.json()["id"], "result": result})
 }
 
-pub(super) fn error(seen: &Seen, code: i64, data: &Value) -> Value {
+pub(in crate::agent) fn error(seen: &Seen, code: i64, data: &Value) -> Value {
     let error = json!({"code": code, "message": "no", "data": data});
     json!({"jsonrpc": "2.0", "id": seen.json()["id"], "error": error})
 }
@@ -122,15 +122,15 @@ type Rule = Box<dyn Fn(&World, &Seen) -> Option<Reply> + Send + Sync>;
 
 /// Which transport the MCP server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Speaks {
+pub(in crate::agent) enum Speaks {
     Modern,
     Streamable,
     HttpSse,
 }
 
 /// What both servers are, and what they saw.
-pub(super) struct World {
-    pub(super) origin: String,
+pub(in crate::agent) struct World {
+    pub(in crate::agent) origin: String,
     speaks: Speaks,
     rules: Vec<Rule>,
     seen: Mutex<Vec<Seen>>,
@@ -138,12 +138,12 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(in crate::agent) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// Every request of `line`, as in `POST /as/token`.
-    pub(super) fn all(&self, line: &str) -> Vec<Seen> {
+    pub(in crate::agent) fn all(&self, line: &str) -> Vec<Seen> {
         self.seen()
             .into_iter()
             .filter(|seen| seen.is(line))
@@ -151,7 +151,7 @@ impl World {
     }
 
     /// The JSON-RPC methods that were posted with a token, in order.
-    pub(super) fn methods(&self) -> Vec<String> {
+    pub(in crate::agent) fn methods(&self) -> Vec<String> {
         let authorized = |seen: &Seen| !seen.header("authorization").is_empty();
         let posted = self.seen().into_iter().filter(authorized);
         posted
@@ -160,7 +160,7 @@ impl World {
             .collect()
     }
 
-    pub(super) fn resource_document(&self, path: &str) -> Value {
+    pub(in crate::agent) fn resource_document(&self, path: &str) -> Value {
         json!({
             "resource": format!("{}{path}", self.origin),
             "authorization_servers": [format!("{}/as", self.origin)],
@@ -168,7 +168,7 @@ impl World {
         })
     }
 
-    pub(super) fn server_document(&self) -> Value {
+    pub(in crate::agent) fn server_document(&self) -> Value {
         let at = |path: &str| format!("{}/as{path}", self.origin);
         json!({
             "issuer": at(""),
@@ -182,7 +182,7 @@ impl World {
     }
 
     /// Sends an event on the open HTTP+SSE stream.
-    pub(super) fn say(&self, message: &Value) {
+    pub(in crate::agent) fn say(&self, message: &Value) {
         let stream = self.stream.lock().unwrap();
         let stream = stream.as_ref().expect("no stream is open");
         stream.try_send(format!("data: {message}\n\n")).unwrap();
@@ -293,7 +293,7 @@ impl World {
 }
 
 /// What the world's one tool returns.
-pub(super) fn whoami() -> Value {
+pub(in crate::agent) fn whoami() -> Value {
     json!({"content": [{"type": "text", "text": "alice"}]})
 }
 
@@ -311,13 +311,13 @@ fn token(seen: &Seen) -> Reply {
 }
 
 /// A [`World`] on a port, stopped when dropped.
-pub(super) struct Site {
-    pub(super) world: Arc<World>,
+pub(in crate::agent) struct Site {
+    pub(in crate::agent) world: Arc<World>,
     handle: actix_web::dev::ServerHandle,
 }
 
 impl Site {
-    pub(super) fn url(&self, path: &str) -> Url {
+    pub(in crate::agent) fn url(&self, path: &str) -> Url {
         format!("{}{path}", self.world.origin).parse().unwrap()
     }
 }
@@ -330,7 +330,7 @@ impl Drop for Site {
 }
 
 /// Starts a world in which everything is right but what `rules` say. The first that answers counts.
-pub(super) fn start(speaks: Speaks, rules: Vec<Rule>) -> Site {
+pub(in crate::agent) fn start(speaks: Speaks, rules: Vec<Rule>) -> Site {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let world = Arc::new(World {
         origin: format!("http://{}", listener.local_addr().unwrap()),
@@ -346,6 +346,8 @@ pub(super) fn start(speaks: Speaks, rules: Vec<Rule>) -> Site {
             .default_service(web::to(serve))
     })
     .workers(1)
+    // Or a client that lets a stream go would not be noticed.
+    .h1_allow_half_closed(false)
     .disable_signals()
     .listen(listener)
     .unwrap()
@@ -394,12 +396,14 @@ async fn serve(world: web::Data<World>, request: HttpRequest, body: Bytes) -> Ht
 }
 
 /// A rule, given as a closure.
-pub(super) fn rule(rule: impl Fn(&World, &Seen) -> Option<Reply> + Send + Sync + 'static) -> Rule {
+pub(in crate::agent) fn rule(
+    rule: impl Fn(&World, &Seen) -> Option<Reply> + Send + Sync + 'static,
+) -> Rule {
     Box::new(rule)
 }
 
 /// A rule for one method and path.
-pub(super) fn on(
+pub(in crate::agent) fn on(
     line: &'static str,
     reply: impl Fn(&World, &Seen) -> Reply + Send + Sync + 'static,
 ) -> Rule {
@@ -407,12 +411,54 @@ pub(super) fn on(
 }
 
 /// A rule for one JSON-RPC method, once the token is there.
-pub(super) fn on_rpc(
+pub(in crate::agent) fn on_rpc(
     method: &'static str,
     reply: impl Fn(&World, &Seen) -> Reply + Send + Sync + 'static,
 ) -> Rule {
     rule(move |world, seen| {
         let authorized = !seen.header("authorization").is_empty();
         (authorized && seen.rpc() == method).then(|| reply(world, seen))
+    })
+}
+
+/// A stream that a rule has opened and that later rules speak on.
+#[derive(Clone, Default)]
+pub(in crate::agent) struct Stage(Arc<Mutex<Option<mpsc::Sender<String>>>>);
+
+impl Stage {
+    /// Opens the stream.
+    pub(in crate::agent) fn open(&self) -> Reply {
+        let (sender, receiver) = mpsc::channel(16);
+        *self.0.lock().unwrap() = Some(sender);
+        Reply::Stream(receiver)
+    }
+
+    /// Says a message on it.
+    pub(in crate::agent) fn say(&self, message: &Value) {
+        let sender = self.0.lock().unwrap();
+        let sender = sender.as_ref().expect("the stream is not open");
+        sender.try_send(format!("data: {message}\n\n")).unwrap();
+    }
+
+    /// Ends it.
+    pub(in crate::agent) fn end(&self) {
+        self.0.lock().unwrap().take();
+    }
+
+    /// Waits until the agent has let go of it.
+    pub(in crate::agent) async fn left(&self) {
+        let sender = self.0.lock().unwrap().clone();
+        sender.expect("the stream is not open").closed().await;
+    }
+}
+
+/// A rule for the agent's answers to what the server asks.
+pub(in crate::agent) fn on_answer(
+    reply: impl Fn(&World, &Seen) -> Reply + Send + Sync + 'static,
+) -> Rule {
+    rule(move |world, seen| {
+        let message = seen.json();
+        let answers = message.get("result").or(message.get("error")).is_some();
+        answers.then(|| reply(world, seen))
     })
 }

@@ -1,8 +1,8 @@
 //! The room through its door, against a small world of its own: see `kit` and `trip`.
 
-mod callback;
-mod discovery;
-mod kit;
+mod asked;
+mod calls;
+pub(super) mod kit;
 mod sign_in;
 mod step_up;
 mod transports;

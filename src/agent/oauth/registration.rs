@@ -8,12 +8,16 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{
-    config::Config,
-    discovery::AuthorizationServer,
-    error::{AgentError, OAuthRefusal, Said},
+use super::discovery::AuthorizationServer;
+use crate::{
+    agent::{
+        config::Config,
+        error::{AgentError, OAuthRefusal},
+        said::Said,
+    },
+    fetch::Fetcher,
+    secret::Secret,
 };
-use crate::{fetch::Fetcher, secret::Secret};
 
 /// The agent as one authorization server knows it.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, PreEscaped, html};
 
-use super::error::AgentError;
+use crate::agent::error::AgentError;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;font:1.125rem/1.5 system-ui,sans-serif}\
@@ -83,7 +83,7 @@ pub(super) fn ending<T>(outcome: &Result<T, AgentError>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::error::{OAuthRefusal, Said};
+    use crate::agent::{error::OAuthRefusal, said::Said};
 
     #[test]
     fn what_the_other_side_says_is_escaped() {

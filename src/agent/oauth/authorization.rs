@@ -10,10 +10,16 @@ use url::{Url, form_urlencoded};
 
 use super::{
     discovery::{AuthorizationServer, Discovered},
-    error::{AgentError, OAuthRefusal, Said},
     registration::Client,
 };
-use crate::{scope::Scopes, secret::Secret};
+use crate::{
+    agent::{
+        error::{AgentError, OAuthRefusal},
+        said::Said,
+    },
+    scope::Scopes,
+    secret::Secret,
+};
 
 /// An authorization request under way.
 #[derive(Debug)]

@@ -7,14 +7,14 @@ use tokio::{
 };
 use url::Url;
 
-use super::kit::value;
+use crate::agent::tests::kit::value;
 use crate::{
     agent::{
         AgentError,
-        authorization::Authorization,
-        callback::Callback,
-        discovery::{AuthorizationServer, Discovered},
-        registration::{Client, ClientAuthentication},
+        oauth::authorization::Authorization,
+        oauth::callback::Callback,
+        oauth::discovery::{AuthorizationServer, Discovered},
+        oauth::registration::{Client, ClientAuthentication},
     },
     scope::Scopes,
     secret::Secret,

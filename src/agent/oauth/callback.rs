@@ -21,10 +21,9 @@ use tokio::{
 
 use super::{
     authorization::Authorization,
-    error::AgentError,
     page::{answer, ending},
 };
-use crate::{secret::Secret, units::HumanDuration};
+use crate::{agent::error::AgentError, secret::Secret, units::HumanDuration};
 
 const PATH: &str = "/callback";
 

@@ -9,12 +9,9 @@
 use serde::{Deserialize, de::DeserializeOwned};
 use url::Url;
 
-use super::{
-    challenge::BearerChallenge,
-    error::{AgentError, Said},
-    safe_url,
-};
+use super::{challenge::BearerChallenge, safe_url};
 use crate::{
+    agent::{error::AgentError, said::Said},
     fetch::{FetchError, Fetcher},
     scope::Scopes,
 };

@@ -11,15 +11,14 @@ use reqwest::{
     Method, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
-use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    caller::{Call, Caller},
-    error::{AgentError, Said},
+    caller::{self, Call, Caller},
     event_stream::EventReader,
     message::{self, Incoming, RpcError},
 };
+use crate::agent::{error::AgentError, said::Said};
 
 /// What became of a POST.
 #[derive(Debug)]
@@ -54,9 +53,9 @@ impl Refusal {
     }
 
     /// Reads what came with a status that is no success.
-    pub(super) async fn read(caller: &Caller, response: Response) -> Result<Self, AgentError> {
+    pub(super) async fn read(response: Response) -> Result<Self, AgentError> {
         let status = response.status();
-        let body = caller.body(response).await?;
+        let body = caller::body(response).await?;
         let error = message::read(&body).ok().and_then(first_error);
         Ok(Self { status, error })
     }
@@ -64,7 +63,7 @@ impl Refusal {
 
 /// Posts one message (2025-03-26 and later, transports).
 pub(super) async fn post(
-    caller: &mut Caller,
+    caller: &Caller,
     url: &Url,
     mut headers: HeaderMap,
     body: Bytes,
@@ -83,11 +82,11 @@ pub(super) async fn post(
         })
         .await?;
     if !response.status().is_success() {
-        let refusal = Refusal::read(caller, response).await?;
+        let refusal = Refusal::read(response).await?;
         return Ok(Posted::Refused(refusal));
     }
     let headers = response.headers().clone();
-    let replies = Replies::read(caller, url, response).await?;
+    let replies = Replies::read(url, response).await?;
     Ok(Posted::Replies { headers, replies })
 }
 
@@ -109,23 +108,19 @@ pub(super) struct Replies {
 }
 
 impl Replies {
-    async fn read(caller: &Caller, url: &Url, response: Response) -> Result<Self, AgentError> {
-        let kind = response.headers().get(CONTENT_TYPE).cloned();
-        let kind = kind
-            .as_ref()
-            .and_then(|kind| kind.to_str().ok())
-            .unwrap_or_default();
-        if is(kind, "text/event-stream") {
+    async fn read(url: &Url, response: Response) -> Result<Self, AgentError> {
+        if is_stream(&response) {
             return Ok(Self {
                 ready: VecDeque::new(),
                 stream: Some(Box::new(EventReader::new(response))),
             });
         }
-        let body = caller.body(response).await?;
+        let kind = content_type(&response);
+        let body = caller::body(response).await?;
         let ready = if body.is_empty() {
             // 202 Accepted.
             VecDeque::new()
-        } else if is(kind, "application/json") {
+        } else if is(kind.as_str(), "application/json") {
             let unreadable = |why| AgentError::NotMcp {
                 url: url.clone(),
                 why,
@@ -134,7 +129,7 @@ impl Replies {
         } else {
             return Err(AgentError::NotMcp {
                 url: url.clone(),
-                why: format!("its answer is of type {:?}", Said::new(kind).as_str()),
+                why: format!("its answer is of type {:?}", kind.as_str()),
             });
         };
         Ok(Self {
@@ -149,12 +144,7 @@ impl Replies {
     }
 
     /// The next message; none at the end.
-    pub(super) async fn next(
-        &mut self,
-        caller: &Caller,
-        until: Instant,
-        method: &str,
-    ) -> Result<Option<Incoming>, AgentError> {
+    pub(super) async fn next(&mut self, method: &str) -> Result<Option<Incoming>, AgentError> {
         loop {
             if let Some(message) = self.ready.pop_front() {
                 return Ok(Some(message));
@@ -162,7 +152,7 @@ impl Replies {
             let Some(stream) = &mut self.stream else {
                 return Ok(None);
             };
-            let Some(event) = stream.next(until, caller.deadline()).await? else {
+            let Some(event) = stream.next().await? else {
                 return Ok(None);
             };
             self.ready = messages(&event.kind, &event.data, method)?;
@@ -187,8 +177,19 @@ pub(super) fn messages(
         })
 }
 
+/// Whether this is a success whose body is an event stream.
+pub(super) fn is_stream(response: &Response) -> bool {
+    response.status().is_success() && is(content_type(response).as_str(), "text/event-stream")
+}
+
+/// The content type, as it is shown.
+pub(super) fn content_type(response: &Response) -> Said {
+    let kind = response.headers().get(CONTENT_TYPE);
+    Said::new(kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default())
+}
+
 /// Whether a content type is `wanted`, whatever its parameters.
-pub(super) fn is(content_type: &str, wanted: &str) -> bool {
+fn is(content_type: &str, wanted: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default();
     kind.trim().eq_ignore_ascii_case(wanted)
 }

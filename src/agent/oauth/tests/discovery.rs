@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use super::kit::{Site, Speaks, empty, json_reply, on, rule, start};
+use crate::agent::tests::kit::{Site, Speaks, empty, json_reply, on, rule, start};
 use crate::{
     agent::{
         AgentError,
-        challenge::BearerChallenge,
-        discovery::{Discovered, discover},
+        oauth::challenge::BearerChallenge,
+        oauth::discovery::{Discovered, discover},
     },
     fetch::{self, Fetcher},
     units::HumanDuration,
@@ -109,7 +109,7 @@ async fn the_url_in_the_challenge_is_the_only_one_asked() {
 
 #[actix_web::test]
 async fn a_web_page_at_a_well_known_path_is_no_metadata() {
-    let html = |_: &_, _: &_| super::kit::Reply::Whole {
+    let html = |_: &_, _: &_| crate::agent::tests::kit::Reply::Whole {
         status: 200,
         headers: vec![("content-type", "text/html".to_owned())],
         body: "<html>welcome".to_owned(),

@@ -9,22 +9,28 @@ use super::{
     authorization::Authorization,
     callback::Callback,
     challenge::BearerChallenge,
-    config::Config,
     discovery::{Discovered, discover},
-    error::AgentError,
-    event::{Event, Events},
     registration::{self, Client},
     safe_url,
     token::{self, SignedIn, Tokens},
 };
-use crate::{fetch::Fetcher, scope::Scopes, secret::Secret};
+use crate::{
+    agent::{
+        config::Config,
+        error::AgentError,
+        event::{Event, Events},
+    },
+    fetch::Fetcher,
+    scope::Scopes,
+    secret::Secret,
+};
 
 /// How often a connection may ask the user for more scopes.
 const STEP_UPS_MAX: usize = 3;
 
 /// The agent's standing with one server.
 #[derive(Debug)]
-pub(super) struct Authorizer {
+pub(in crate::agent) struct Authorizer {
     config: Config,
     fetcher: Fetcher,
     events: Events,
@@ -34,6 +40,22 @@ pub(super) struct Authorizer {
     /// The callback's port; the registered redirect URI holds it.
     port: u16,
     step_ups: usize,
+    /// How many tokens there have been.
+    issued: u64,
+}
+
+/// A token to send, and which one of this connection's it is.
+#[derive(Debug, Clone)]
+pub(in crate::agent) struct Bearer {
+    token: Secret,
+    number: u64,
+}
+
+impl Bearer {
+    /// The token, for the one place that sends it.
+    pub(in crate::agent) fn expose(&self) -> &str {
+        self.token.expose()
+    }
 }
 
 /// What there is after a first sign-in.
@@ -45,7 +67,7 @@ struct Standing {
 }
 
 impl Authorizer {
-    pub(super) fn new(config: Config, fetcher: Fetcher, events: Events) -> Self {
+    pub(in crate::agent) fn new(config: Config, fetcher: Fetcher, events: Events) -> Self {
         Self {
             port: config.callback_port,
             config,
@@ -54,19 +76,26 @@ impl Authorizer {
             standing: None,
             asked: Scopes::none(),
             step_ups: 0,
+            issued: 0,
         }
     }
 
     /// The token to send, if there is one.
-    pub(super) fn bearer(&self) -> Option<&Secret> {
-        self.standing
-            .as_ref()
-            .map(|standing| &standing.tokens.access)
+    pub(in crate::agent) fn bearer(&self) -> Option<Bearer> {
+        self.standing.as_ref().map(|standing| Bearer {
+            token: standing.tokens.access.clone(),
+            number: self.issued,
+        })
+    }
+
+    /// Whether a request that went out with `sent` had the newest token, and so was judged by it.
+    pub(in crate::agent) fn is_current(&self, sent: Option<&Bearer>) -> bool {
+        sent.map(|bearer| bearer.number) == self.standing.as_ref().map(|_| self.issued)
     }
 
     /// Replaces a token that is at its end, where that goes without the user. If it fails, the server
     /// will say 401 and [`Authorizer::unauthorized`] sees to it.
-    pub(super) async fn keep_fresh(&mut self) {
+    pub(in crate::agent) async fn keep_fresh(&mut self) {
         if self
             .standing
             .as_ref()
@@ -77,7 +106,7 @@ impl Authorizer {
     }
 
     /// The server answered 401: gets a token that it has not seen yet.
-    pub(super) async fn unauthorized(
+    pub(in crate::agent) async fn unauthorized(
         &mut self,
         challenge: &BearerChallenge,
     ) -> Result<(), AgentError> {
@@ -112,7 +141,10 @@ impl Authorizer {
 
     /// The server answered 403 `insufficient_scope`: asks the user for what was granted and what is
     /// missing (RFC 6750 §3.1; MCP authorization, step-up).
-    pub(super) async fn step_up(&mut self, challenge: &BearerChallenge) -> Result<(), AgentError> {
+    pub(in crate::agent) async fn step_up(
+        &mut self,
+        challenge: &BearerChallenge,
+    ) -> Result<(), AgentError> {
         let missing = challenge.scope.clone().unwrap_or_default();
         let Some(standing) = &self.standing else {
             return Err(AgentError::InsufficientScope(missing));
@@ -151,6 +183,7 @@ impl Authorizer {
         match token::refresh(&self.fetcher, discovered, client, tokens).await {
             Ok(renewed) => {
                 standing.tokens = renewed;
+                self.issued += 1;
                 self.events.report(Event::Refreshed);
                 true
             }
@@ -195,6 +228,7 @@ impl Authorizer {
         };
         let tokens = token::exchange(&self.fetcher, &discovered, &client, &signed_in).await?;
         self.asked = asked;
+        self.issued += 1;
         self.events.report(Event::SignedIn {
             scopes: tokens.scopes.clone(),
         });

@@ -7,10 +7,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
-
-use super::{config::MESSAGE_MAX, error::AgentError};
-use crate::units::{ByteSize, HumanDuration};
+use crate::{
+    agent::{config::MESSAGE_MAX, error::AgentError},
+    units::ByteSize,
+};
 
 /// One event, as dispatched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,27 +178,17 @@ impl EventReader {
         self.parser.retry()
     }
 
-    /// The next event; none when the stream ended or broke.
+    /// The next event; none when the stream ended or broke. Safe to be dropped and called again.
     ///
     /// # Errors
-    /// [`AgentError::Deadline`] at `until`, [`AgentError::TooLarge`].
-    pub(super) async fn next(
-        &mut self,
-        until: Instant,
-        limit: HumanDuration,
-    ) -> Result<Option<StreamEvent>, AgentError> {
+    /// [`AgentError::TooLarge`].
+    pub(super) async fn next(&mut self) -> Result<Option<StreamEvent>, AgentError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
             }
-            let chunk = timeout_at(until, self.response.chunk())
-                .await
-                .map_err(|_elapsed| AgentError::Deadline {
-                    what: "an answer on the stream",
-                    after: limit,
-                })?;
             // A stream that breaks is an ended one: either may be resumed.
-            let Ok(Some(chunk)) = chunk else {
+            let Ok(Some(chunk)) = self.response.chunk().await else {
                 return Ok(None);
             };
             self.parser

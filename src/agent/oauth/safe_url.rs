@@ -7,11 +7,17 @@
 
 use url::Url;
 
-use super::error::{AgentError, Said};
-use crate::units::is_loopback;
+use crate::{
+    agent::{error::AgentError, said::Said},
+    units::is_loopback,
+};
 
 /// Takes `text`, said by `server`, as the URL of `what`, or says why not.
-pub(super) fn checked(what: &'static str, text: &str, server: &Url) -> Result<Url, AgentError> {
+pub(in crate::agent) fn checked(
+    what: &'static str,
+    text: &str,
+    server: &Url,
+) -> Result<Url, AgentError> {
     let refuse = |why| AgentError::UnsafeUrl {
         what,
         url: Said::new(text),

@@ -40,7 +40,7 @@ impl BearerChallenge {
     }
 
     /// Whether the token is good and does not allow enough (RFC 6750 §3.1).
-    pub(super) fn wants_more_scope(&self) -> bool {
+    pub(crate) fn wants_more_scope(&self) -> bool {
         self.error.as_deref() == Some("insufficient_scope")
     }
 }

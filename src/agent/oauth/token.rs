@@ -13,10 +13,17 @@ use url::form_urlencoded;
 
 use super::{
     discovery::Discovered,
-    error::{AgentError, OAuthRefusal, Said},
     registration::{Client, ClientAuthentication},
 };
-use crate::{fetch::Fetcher, scope::Scopes, secret::Secret};
+use crate::{
+    agent::{
+        error::{AgentError, OAuthRefusal},
+        said::Said,
+    },
+    fetch::Fetcher,
+    scope::Scopes,
+    secret::Secret,
+};
 
 /// A token this close to its end is replaced before it is sent.
 const RENEW_BEFORE: Duration = Duration::from_secs(10);
