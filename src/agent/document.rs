@@ -48,6 +48,27 @@ impl Document {
         serde_json::from_str(self.text.get())
     }
 
+    /// One of its members; none where it has no such member, or is no object.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<Self> {
+        let mut members = self.members().into_iter();
+        members
+            .rfind(|(found, _)| found == name)
+            .map(|(_, member)| member)
+    }
+
+    /// Its members in the order in which they were written; none where it is no object.
+    #[must_use]
+    pub fn members(&self) -> Vec<(String, Self)> {
+        let Ok(Ordered(members)) = self.read::<Ordered<Box<RawValue>>>() else {
+            return Vec::new();
+        };
+        let members = members.into_iter();
+        members
+            .filter_map(|(name, text)| Some((name, Self::new(text).ok()?)))
+            .collect()
+    }
+
     /// On one line, for a program.
     #[must_use]
     pub fn line(&self) -> String {

@@ -104,6 +104,12 @@ pub enum AgentError {
         /// Its data: a stranger's, not yet fit for a terminal.
         data: serde_json::Value,
     },
+    /// The server does not know the method, or does not offer what it is for (-32601).
+    #[error("the server does not offer {method}; `usher agent URL info` shows what it does")]
+    NotOffered {
+        /// The request's method.
+        method: String,
+    },
     /// Whoever runs the agent ended the wait.
     #[error("interrupted")]
     Interrupted,

@@ -53,8 +53,8 @@ enum Command {
     Dev(dev::Arguments),
     /// Start a server behind an authorization server of your choice
     Serve(serve::Arguments),
-    /// Be a third-party agent: sign in at a server and call a tool
-    Agent(agent::Arguments),
+    /// Be a third-party agent: sign in at a server, and use what it offers
+    Agent(Box<agent::Arguments>),
     /// Walk a deployment as a client would, and say what to mend
     Check(check::Arguments),
     /// Show who is in, or end their sessions, on a running server
@@ -72,6 +72,8 @@ enum Done {
     Well,
     /// The work is done, and its result is that something is not as it should be: exit code 1.
     NotAsItShould,
+    /// It has said itself what became of it, by this exit code.
+    Code(u8),
 }
 
 /// Runs the command line of this process.
@@ -84,7 +86,8 @@ pub fn run() -> ExitCode {
             #[cfg(feature = "dev-idp")]
             Command::Dev(arguments) => dev::run(arguments).await.map(well),
             Command::Serve(arguments) => serve::run(arguments).await.map(well),
-            Command::Agent(arguments) => agent::run(arguments).await.map(well),
+            // Boxed: it holds every flag, and a conversation.
+            Command::Agent(arguments) => Box::pin(agent::run(*arguments)).await,
             Command::Check(arguments) => check::run(arguments).await,
             Command::Sessions(arguments) => sessions::run(arguments).await.map(well),
             Command::Config(arguments) => config::run(&arguments).map(well),
@@ -97,6 +100,7 @@ pub fn run() -> ExitCode {
     match done {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::NotAsItShould) => ExitCode::FAILURE,
+        Ok(Done::Code(code)) => code.into(),
         Err(error) => {
             output::error(&error);
             ExitCode::FAILURE

@@ -2,13 +2,23 @@
 //!
 //! A reader that has gone away (`usher … | head`) is no error.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use super::advice::advice;
 
 /// One line of result.
 pub(super) fn line(text: &str) {
     tolerate(writeln!(io::stdout().lock(), "{text}"));
+}
+
+/// A result that is no text.
+pub(super) fn bytes(data: &[u8]) {
+    tolerate(io::stdout().lock().write_all(data));
+}
+
+/// Whether a person reads the result.
+pub(super) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// One line of progress.

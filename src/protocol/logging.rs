@@ -25,7 +25,8 @@ pub enum LogLevel {
 pub struct LogLevelError(());
 
 impl LogLevel {
-    const ALL: [Self; 8] = [
+    /// Every level, least severe first.
+    pub const ALL: [Self; 8] = [
         Self::Debug,
         Self::Info,
         Self::Notice,

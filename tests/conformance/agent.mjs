@@ -12,16 +12,26 @@ import { usherAgent } from '../outside/cases/usher.mjs';
 import { endAll, within } from '../outside/kit.mjs';
 
 const BOUND_MS = 25_000;
-const LIST = ['--list'];
-const call = (name, values = {}) => ['--call', name, '--arguments', JSON.stringify(values)];
-const tool = (listed, name) => listed.find((one) => one.name === name);
+const call = (name, values = {}) => ['call', name, '--args', JSON.stringify(values)];
+const tool = (listed, name) => listed.tools.find((one) => one.name === name);
 
 /** What the agent is asked to do, one run after the other; the second may use what the first listed. */
 const ERRANDS = {
   tools_call: [() => call('add_numbers', { a: 5, b: 3 })],
-  'http-invalid-tool-headers': [() => LIST, () => call('valid_tool', { region: 'eu' })],
-  'json-schema-ref-no-deref': [() => LIST],
-  'json-schema-2020-12-preservation': [() => LIST, (listed) => call('json_schema_echo', { schema: tool(listed, 'json_schema_2020_12_tool').inputSchema })],
+  'elicitation-sep1034-client-defaults': [() => [...call('test_client_elicitation_defaults'), '--answers', '{}']],
+  'request-metadata': [() => ['tools', '--root', import.meta.dirname, '--sampling-command', '/bin/cat']],
+  'sep-2322-client-request-state': ['echo_state', 'unrelated', 'no_state', 'no_result_type'].map((name) => () => [...call(`test_mrtr_${name}`), '--answer', 'confirmed=yes']),
+  'http-custom-headers': [() => call(...given('test_custom_headers')), () => call(...given('test_custom_headers_null'))],
+  'http-standard-headers': [
+    () => call('test_headers'),
+    () => ['resources'],
+    () => ['read', 'file:///path/to/file%20name.txt'],
+    () => ['prompts'],
+    () => ['prompt', 'test_prompt'],
+  ],
+  'http-invalid-tool-headers': [() => ['tools'], () => call('valid_tool', { region: 'eu' })],
+  'json-schema-ref-no-deref': [() => ['tools']],
+  'json-schema-2020-12-preservation': [() => ['tools'], (listed) => call('json_schema_echo', { schema: tool(listed, 'json_schema_2020_12_tool').inputSchema })],
   // The document that the user has put on the web to describe this client.
   'auth/basic-cimd': [() => [...call('test-tool'), '--client-id', 'https://conformance-test.local/client-metadata.json']],
 };
@@ -31,23 +41,34 @@ const errands = ERRANDS[process.env.MCP_CONFORMANCE_SCENARIO] ?? [() => call('te
 const directory = mkdtempSync(join(tmpdir(), 'usher-agent-'));
 const fixed = ['--json', '--protocol', process.env.MCP_CONFORMANCE_PROTOCOL_VERSION ?? 'auto', ...clientGiven()];
 
-let [how, listed] = [0, []];
+let [how, listed] = [0, {}];
 for (const errand of errands) {
   const agent = usherAgent(url, ...errand(listed), ...fixed);
   agent.process.stderr.pipe(process.stderr);
   followLinks(agent);
   how = await within(BOUND_MS, 'usher agent to finish', agent.exited).catch((error) => error.message);
   if (how !== 0) break;
-  listed = agent.lines.filter((line) => !line.startsWith('{"event"')).map((line) => JSON.parse(line));
+  listed = JSON.parse(agent.lines.find((line) => !line.startsWith('{"event"')));
 }
 rmSync(directory, { recursive: true });
 await endAll();
 if (typeof how !== 'number') console.error(how);
 process.exit(typeof how === 'number' ? how : 1);
 
+/** What the scenario says besides its name. */
+function context() {
+  return JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}');
+}
+
+/** The call of a tool that the scenario asks for. */
+function given(name) {
+  const { name: called, arguments: values } = context().toolCalls.find((one) => one.name === name);
+  return [called, values];
+}
+
 /** The client that the scenario registered by hand. */
 function clientGiven() {
-  const { client_id: id, client_secret: secret } = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}');
+  const { client_id: id, client_secret: secret } = context();
   if (!id) return [];
   if (!secret) return ['--client-id', id];
   const file = join(directory, 'secret');

@@ -118,6 +118,10 @@ impl LegacySse {
         Ok(initialized)
     }
 
+    pub(super) const fn talk(&mut self) -> &mut Talk {
+        &mut self.talk
+    }
+
     /// Sends a request and waits for its answer on the stream.
     pub(super) async fn request(
         &mut self,

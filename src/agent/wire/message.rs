@@ -59,6 +59,9 @@ impl RpcError {
             let needs = Said::new(&needs.join(", "));
             return AgentError::Incapable { method, needs };
         }
+        if self.is(codes::METHOD_NOT_FOUND) {
+            return AgentError::NotOffered { method };
+        }
         AgentError::Rpc {
             method,
             code: self.code,

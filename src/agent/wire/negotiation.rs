@@ -32,6 +32,12 @@ use crate::{
     protocol::ProtocolVersion,
 };
 
+/// A call needs pages visited first (2025-11-25, URL mode; no other version has it).
+const URL_ELICITATION_REQUIRED: i64 = -32042;
+
+/// How often one call may want that.
+const VISITS_MAX: usize = 8;
+
 /// An open conversation.
 #[derive(Debug)]
 pub(in crate::agent) struct Opened {
@@ -52,16 +58,27 @@ enum Over {
 }
 
 impl Conversation {
+    /// Sends a request and waits for its answer, whatever the server asks meanwhile.
     pub(in crate::agent) async fn request(
         &mut self,
         method: &str,
         params: &Map<String, Value>,
     ) -> Result<Document, AgentError> {
-        match &mut self.0 {
-            Over::HttpSse(session) => session.request(method, params).await,
-            Over::Streamable(session) => session.request(method, params).await,
-            Over::Stateless(server) => server.request(method, params).await,
+        for _visit in 0..VISITS_MAX {
+            let (outcome, talk) = match &mut self.0 {
+                Over::HttpSse(session) => (session.request(method, params).await, session.talk()),
+                Over::Streamable(session) => {
+                    (session.request(method, params).await, session.talk())
+                }
+                Over::Stateless(server) => return server.request(method, params).await,
+            };
+            match &outcome {
+                Err(AgentError::Rpc { code, data, .. })
+                    if *code == URL_ELICITATION_REQUIRED && talk.visit(data).await? => {}
+                _ => return outcome,
+            }
         }
+        Err(AgentError::TooManyRounds(VISITS_MAX))
     }
 
     /// Opens what the server may ask the user on, before a request that it may ask about.

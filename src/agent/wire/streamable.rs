@@ -101,6 +101,10 @@ impl Streamable {
         Ok(initialized)
     }
 
+    pub(super) const fn talk(&mut self) -> &mut Talk {
+        &mut self.talk
+    }
+
     /// Sends a request and waits for its answer.
     pub(super) async fn request(
         &mut self,

@@ -14,6 +14,7 @@ use futures_util::{
     future::{BoxFuture, FutureExt, pending},
     stream::FuturesUnordered,
 };
+use serde_json::Value;
 use tokio::{select, sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,9 @@ const INBOX_MAX: usize = 8;
 
 /// How long answers of ours may still travel once the server has answered us.
 const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+
+/// Most pages that a call may need to be visited first.
+const PAGES_MAX: usize = 8;
 
 /// Where a leg puts what it hears.
 pub(super) type Inbox = mpsc::Sender<Incoming>;
@@ -225,6 +229,34 @@ impl Talk {
                 Some(sent) = sending.next() => self.desk.sent(sent),
             }
         }
+    }
+
+    /// Has the user visit the pages that a call needs first (2025-11-25, URL mode, -32042). Whether
+    /// they all were.
+    ///
+    /// Each is asked about twice: whether to open it, and whether it is done.
+    pub(super) async fn visit(&mut self, data: &Value) -> Result<bool, AgentError> {
+        let pages = data.get("elicitations").and_then(Value::as_array);
+        let pages = pages.map_or(&[][..], Vec::as_slice);
+        if pages.is_empty() || pages.len() > PAGES_MAX {
+            return Ok(false);
+        }
+        let cancel = self.cancel.clone();
+        for page in pages.iter().flat_map(|page| [page, page]) {
+            let asked = Document::from(page.clone());
+            let Ok(answering) = self.desk.asked.answer("elicitation/create", asked) else {
+                return Ok(false);
+            };
+            let answer = select! {
+                biased;
+                () = cancel.cancelled() => return Err(AgentError::Interrupted),
+                answer = answering => answer,
+            };
+            if !answer.is_ok_and(|answer| answer["action"] == "accept") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -40,7 +40,12 @@ export function usherServe(issuer, settings = {}) {
 }
 
 /** Usher's own third-party agent, as a person runs it in a terminal. */
-export const usherAgent = (...args) => start('usher agent', binary(), ['agent', '--no-browser', ...args]);
+export const usherAgent = (...args) => start('usher agent', ...command(args));
+
+/** The command that does so, in words. */
+export const agentCommand = (...args) => command(args).flat();
+
+const command = (args) => [binary(), ['agent', '--no-browser', ...args]];
 
 export const logtoLike = () => launch('logto_like', NODE, [join(HERE, 'logto_like.mjs')]);
 
