@@ -5,14 +5,14 @@ use tracing::info;
 
 use super::{
     answer::{self, Next},
-    browser::{self, SignedIn},
+    browser::SignedIn,
     error::{OAuthError, PageError},
     interaction::{self, SIGN_IN_PATH, Transaction},
     pages::{self, ConsentPage},
     parameters::Parameters,
     provider::Provider,
     redirect_uri,
-    sign_in::{has_form_token, transaction_id},
+    visit::Visit,
 };
 use crate::scope::{Scope, Scopes};
 
@@ -30,20 +30,17 @@ pub(super) async fn post(
 }
 
 fn show(provider: &Provider, request: &HttpRequest) -> Result<HttpResponse, PageError> {
-    let now = provider.clock.now();
     let query = Parameters::of_query(request);
-    let id = transaction_id(&query)?;
-    let cookie = browser::cookie(request, &provider.cookie_name);
     let state = &mut *provider.state();
-    let browser = state.browsers.find(now, cookie).cloned();
-    let transaction = interaction::find(state, now, id, browser.as_ref().map(|b| b.id))?;
-    let Some(signed_in) = browser.and_then(|browser| browser.signed_in) else {
-        return Ok(back_to_sign_in(id));
+    let visit = Visit::read(provider, state, request, &query)?;
+    let transaction = visit.transaction(state)?;
+    let Some(signed_in) = visit.browser.and_then(|browser| browser.signed_in) else {
+        return Ok(back_to_sign_in(visit.id));
     };
     transaction.consent_shown_to = Some(signed_in.subject.clone());
     let request = &transaction.request;
     let body = pages::consent(&ConsentPage {
-        transaction: id,
+        transaction: visit.id,
         form_token: &transaction.form_token,
         agent: request.client.display_name(),
         publisher: request.client.publisher.as_deref(),
@@ -63,15 +60,12 @@ fn decide(
     request: &HttpRequest,
     form: &Parameters,
 ) -> Result<HttpResponse, PageError> {
-    let now = provider.clock.now();
-    let id = transaction_id(form)?;
-    let cookie = browser::cookie(request, &provider.cookie_name);
     let state = &mut *provider.state();
-    let browser = state.browsers.find(now, cookie).cloned();
-    let transaction = interaction::find(state, now, id, browser.as_ref().map(|b| b.id))?.clone();
-    if !browser::is_own_form(request) || !has_form_token(&transaction, form) {
-        return Err(PageError::ForeignForm);
-    }
+    let visit = Visit::read(provider, state, request, form)?;
+    let transaction = visit.transaction_of(state, request, form)?;
+    let Visit {
+        now, id, browser, ..
+    } = visit;
     // Somebody else may have signed in, in another tab, after this page was shown.
     let Some(signed_in) = browser
         .and_then(|browser| browser.signed_in)

@@ -61,6 +61,7 @@ mod table;
 mod token;
 mod tokens;
 mod userinfo;
+mod visit;
 
 use std::net::{SocketAddr, TcpListener};
 

@@ -12,6 +12,7 @@ use super::{
     parameters::Parameters,
     provider::{Provider, State},
     redirect_uri,
+    visit::Visit,
 };
 use crate::time::Timestamp;
 
@@ -29,18 +30,15 @@ pub(super) async fn post(
 }
 
 fn show(provider: &Provider, request: &HttpRequest) -> Result<HttpResponse, PageError> {
-    let now = provider.clock.now();
     let query = Parameters::of_query(request);
-    let id = transaction_id(&query)?;
-    let cookie = browser::cookie(request, &provider.cookie_name);
     let state = &mut *provider.state();
-    let browser = state.browsers.find(now, cookie).map(|browser| browser.id);
-    let transaction = interaction::find(state, now, id, browser)?;
+    let visit = Visit::read(provider, state, request, &query)?;
+    let transaction = visit.transaction(state)?;
     let username = transaction.request.login_hint.clone().unwrap_or_default();
     Ok(page(
         provider,
         StatusCode::OK,
-        id,
+        visit.id,
         transaction,
         &username,
         false,
@@ -52,18 +50,12 @@ fn sign_in(
     request: &HttpRequest,
     form: &Parameters,
 ) -> Result<HttpResponse, PageError> {
-    let now = provider.clock.now();
-    let id = transaction_id(form)?;
-    let cookie = browser::cookie(request, &provider.cookie_name).unwrap_or_default();
     let state = &mut *provider.state();
-    let browser = state
-        .browsers
-        .find(now, Some(cookie))
-        .map(|browser| browser.id);
-    let mut transaction = interaction::find(state, now, id, browser)?.clone();
-    if !browser::is_own_form(request) || !has_form_token(&transaction, form) {
-        return Err(PageError::ForeignForm);
-    }
+    let visit = Visit::read(provider, state, request, form)?;
+    let mut transaction = visit.transaction_of(state, request, form)?;
+    let Visit {
+        now, id, cookie, ..
+    } = visit;
     let (Ok(username), Ok(password)) = (form.one("username"), form.one("password")) else {
         return Err(PageError::Unreadable);
     };
@@ -137,18 +129,4 @@ fn page(
     // The answer to this form may already be the redirect to the client.
     let form_target = redirect_uri::form_target(&request.return_to.redirect_uri);
     answer::page(status, body, form_target.as_slice())
-}
-
-/// The transaction a page or form belongs to.
-pub(super) fn transaction_id(parameters: &Parameters) -> Result<&str, PageError> {
-    parameters
-        .one("transaction")
-        .ok()
-        .flatten()
-        .ok_or(PageError::TransactionGone)
-}
-
-/// Whether a form carries the token of its own transaction.
-pub(super) fn has_form_token(transaction: &Transaction, form: &Parameters) -> bool {
-    interaction::has_form_token(transaction, form.one("form_token").ok().flatten())
 }
