@@ -20,7 +20,8 @@
 //! # }
 //! ```
 //!
-//! In production: [`Server::new`] with a [`config::Config`] that names the authorization server.
+//! In production: [`Server::new`] with a [`config::Config`] that names the authorization server. In an
+//! actix-web `App` of your own: [`Server::mount`].
 
 pub mod admin;
 pub mod auth;

@@ -10,7 +10,7 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        Method,
+        Method, Version,
         header::{self, HeaderMap, HeaderValue},
     },
     middleware::Next,
@@ -68,16 +68,20 @@ impl Gate {
         }
     }
 
-    fn admits_host(&self, headers: &HeaderMap, authority: Option<&str>) -> bool {
+    fn admits_host(&self, version: Version, headers: &HeaderMap, authority: Option<&str>) -> bool {
         let named: Vec<&HeaderValue> = headers.get_all(header::HOST).collect();
-        // One name, and in an absolute-form target the same kind of name.
-        let [host] = named[..] else { return false };
         let is_ours = |name: &str| {
             self.hosts
                 .iter()
                 .any(|ours| ours.eq_ignore_ascii_case(host_name(name)))
         };
-        host.to_str().is_ok_and(is_ours) && authority.is_none_or(is_ours)
+        match named[..] {
+            // One name, and in an absolute-form target the same kind of name.
+            [host] => host.to_str().is_ok_and(is_ours) && authority.is_none_or(is_ours),
+            // Where `:authority` stands in its place (RFC 9113 §8.3.1).
+            [] if version >= Version::HTTP_2 => authority.is_some_and(is_ours),
+            _ => false,
+        }
     }
 
     /// Every `Origin` there is: a browser sends one, and of two nobody knows which is meant.
@@ -137,7 +141,7 @@ async fn admit(
         .map(|authority| authority.as_str().to_owned());
     if !door
         .gate
-        .admits_host(request.headers(), authority.as_deref())
+        .admits_host(request.version(), request.headers(), authority.as_deref())
     {
         let response = Refusal::new(RefusalKind::Host).respond(door, request.request());
         return Ok(request.into_response(response));
@@ -207,7 +211,7 @@ mod tests {
     fn admits(gate: &Gate, host: &'static str) -> bool {
         let mut headers = HeaderMap::new();
         headers.append(header::HOST, HeaderValue::from_static(host));
-        gate.admits_host(&headers, None)
+        gate.admits_host(Version::HTTP_11, &headers, None)
     }
 
     #[test]
@@ -244,7 +248,8 @@ mod tests {
         }
         let mut headers = HeaderMap::new();
         headers.append(header::HOST, HeaderValue::from_static("localhost"));
-        assert!(!gate.admits_host(&headers, Some("localhost:x@evil.example")));
+        let absolute = Some("localhost:x@evil.example");
+        assert!(!gate.admits_host(Version::HTTP_11, &headers, absolute));
     }
 
     #[test]
@@ -253,7 +258,20 @@ mod tests {
         headers.append(header::HOST, HeaderValue::from_static("127.0.0.1"));
         headers.append(header::HOST, HeaderValue::from_static("evil.example"));
 
-        assert!(!gate("http://127.0.0.1:3001").admits_host(&headers, None));
+        let gate = gate("http://127.0.0.1:3001");
+        assert!(!gate.admits_host(Version::HTTP_11, &headers, None));
+    }
+
+    // A host app may speak HTTP/2.
+    #[test]
+    fn from_http_2_on_the_authority_is_the_host() {
+        let (gate, none) = (gate("https://mcp.example.com"), HeaderMap::new());
+        let admits = |version, authority| gate.admits_host(version, &none, authority);
+
+        assert!(admits(Version::HTTP_2, Some("mcp.example.com")));
+        assert!(!admits(Version::HTTP_2, Some("evil.example")));
+        assert!(!admits(Version::HTTP_2, None));
+        assert!(!admits(Version::HTTP_11, Some("mcp.example.com")));
     }
 
     #[test]
