@@ -125,6 +125,13 @@ pub(super) struct Destination {
     pub(super) remark: Option<&'static str>,
 }
 
+impl Destination {
+    /// Whether it leads to a program on the user's own device, and so to whichever waits there.
+    pub(super) const fn is_on_this_device(&self) -> bool {
+        self.remark.is_some()
+    }
+}
+
 /// Tells where a redirect leads: to a host, or to the app that owns the scheme.
 pub(super) fn destination(redirect_uri: &str) -> Destination {
     let Ok(url) = Url::parse(redirect_uri) else {

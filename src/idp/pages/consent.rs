@@ -36,17 +36,7 @@ pub(in crate::idp) fn consent(shown: &ConsentPage<'_>) -> Markup {
         &format!("Let {} act for you?", shown.agent),
         html! {
             h1 { "Let " (shown.agent) " act for you?" }
-            p.note.warn #unverified {
-                @if let Some(publisher) = shown.publisher {
-                    strong { "An agent of " (publisher) "." }
-                    " That site gave it its name, and nobody else has checked it. \
-                     Allow it only if you trust that site and just started the agent yourself."
-                } @else {
-                    strong { "Not verified." }
-                    " This agent registered itself; anyone can use this name. \
-                     Allow it only if you just started it yourself."
-                }
-            }
+            p.note.warn #unverified { (doubt(shown)) }
             (facts(shown))
             form method="post" action=(CONSENT_PATH) {
                 input type="hidden" name="transaction" value=(shown.transaction);
@@ -60,6 +50,30 @@ pub(in crate::idp) fn consent(shown: &ConsentPage<'_>) -> Markup {
             }
         },
     )
+}
+
+/// How far what it says of itself can be believed.
+fn doubt(shown: &ConsentPage<'_>) -> Markup {
+    html! {
+        @match shown.publisher {
+            None => {
+                strong { "Not verified." }
+                " This agent registered itself; anyone can use this name. \
+                 Allow it only if you just started it yourself."
+            }
+            // Everybody knows where the document is, and any program here may wait for the answer.
+            Some(publisher) if shown.destination.is_on_this_device() => {
+                strong { "It says it is from " (publisher) "." }
+                " Any program on this computer can say so. \
+                 Allow it only if you trust that site and just started the agent yourself."
+            }
+            Some(publisher) => {
+                strong { "It is from " (publisher) "." }
+                " That site gave it its name, and nobody else has checked it. \
+                 Allow it only if you trust that site and just started the agent yourself."
+            }
+        }
+    }
 }
 
 fn facts(shown: &ConsentPage<'_>) -> Markup {
@@ -156,16 +170,16 @@ mod tests {
     use crate::idp::redirect_uri::destination;
 
     fn shown(agent: &str, scopes: &str) -> String {
-        published(agent, None, scopes)
+        published(agent, None, "http://127.0.0.1:5000/cb", scopes)
     }
 
-    fn published(agent: &str, publisher: Option<&str>, scopes: &str) -> String {
+    fn published(agent: &str, publisher: Option<&str>, redirect_uri: &str, scopes: &str) -> String {
         consent(&ConsentPage {
             transaction: "t",
             form_token: "f",
             agent,
             publisher,
-            destination: destination("http://127.0.0.1:5000/cb"),
+            destination: destination(redirect_uri),
             resources: &["http://127.0.0.1:3001/mcp".to_owned()],
             scopes: &scopes.parse().unwrap(),
             user: &User::new("demo", "demo", "Demo User", "demo@example.com"),
@@ -197,10 +211,19 @@ mod tests {
 
     #[test]
     fn the_host_of_a_document_is_named_beside_what_the_agent_calls_itself() {
-        let page = published("Claude", Some("evil.example"), "openid");
+        for (redirect_uri, said) in [
+            ("https://evil.example/cb", "It is from evil.example."),
+            (
+                "http://localhost:5000/cb",
+                "It says it is from evil.example.",
+            ),
+            ("com.example.app:/cb", "It says it is from evil.example."),
+        ] {
+            let page = published("Claude", Some("evil.example"), redirect_uri, "openid");
 
-        assert!(page.contains("<strong>An agent of evil.example.</strong>"));
-        assert!(!page.contains("registered itself"));
+            assert!(page.contains(&format!("<strong>{said}</strong>")), "{page}");
+            assert!(!page.contains("registered itself"));
+        }
     }
 
     /// C17

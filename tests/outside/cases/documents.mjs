@@ -45,7 +45,7 @@ for (const name of ['TypeScript SDK 1.32.2 on /mcp', 'TypeScript client 2.4.0 on
 
     assert.equal(registered, false, 'it registered itself all the same');
     assert.equal(authorize.client_id, site.url);
-    assert.match(walk.consentText, new RegExp(`An agent of ${new URL(site.url).host}\\.`), 'the consent page does not name the site');
+    assert.match(walk.consentText, new RegExp(`It says it is from ${new URL(site.url).host}\\.`), 'the consent page does not name the site');
     assert.match(walk.consentText, /SmartMail AI/);
     assert.ok(claims.sub && claims.email, 'claims are missing');
     assert.equal(site.reads, 1, 'a copy that is fresh was not used');
