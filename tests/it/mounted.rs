@@ -13,7 +13,6 @@ use mcp_usher::{
     config::Config,
     handler::Tool,
     server::{Mounted, Server, ServerError},
-    telemetry::Metrics,
 };
 use serde_json::json;
 
@@ -308,24 +307,27 @@ async fn a_host_that_stops_in_order_cuts_nobody_off() {
         .unwrap();
 }
 
-// Nobody can reach them any more, so sessions, calls and streams are over.
+// Nobody can reach them any more: sessions are over, and the calls in them.
 #[tokio::test]
 async fn a_host_that_says_nothing_leaves_nothing_behind() {
     let gate = Gate::default();
     let (mut host, scene) = Host::with(vec![gate.tool()]).await;
-    let token = scene.token("alice");
-    let mut sse = Sse::ready(&scene, &token).await;
-    sse.tell(&call(1, "wait")).await;
+    // One that its connection does not end, by default for half an hour.
+    let mut mcp = Mcp::ready(&scene, &scene.token("alice")).await;
+    let ask = mcp.message(&call(1, "wait"));
+    mcp.posts.send_ask(&ask).await;
     eventually("the call runs", || gate.begun() == 1).await;
     let metrics = host.usher().metrics().clone();
-    let live =
-        |metrics: &Metrics| number(&metrics.encode(), "usher_sessions_live{transport=\"sse\"}");
-    assert_eq!(live(&metrics), 1);
+    let live = || {
+        let name = "usher_sessions_live{transport=\"streamable_http\"}";
+        number(&metrics.encode(), name)
+    };
 
     host.handle.stop(false).await;
+    assert_eq!((live(), gate.gone()), (1, 0));
     (host.usher, host.other) = (None, None);
 
-    eventually("the sessions are over", || live(&metrics) == 0).await;
+    eventually("the session is over", || live() == 0).await;
     assert_eq!((gate.gone(), gate.ended()), (1, 0));
 }
 
