@@ -39,8 +39,8 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Its sessions end in order by [`Mounted::stop`], and at once when the last clone, and the last `App`
-/// that was made with one, is dropped.
+/// Its sessions end in order by [`Mounted::stop`]; or else, calls and all, within seconds of the last
+/// clone, and the last `App` that was made with one, being dropped.
 #[derive(Debug, Clone)]
 pub struct Mounted(Arc<Inner>);
 
