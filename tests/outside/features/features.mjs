@@ -237,7 +237,7 @@ export const FEATURES = {
   'elicitation by URL': {
     answers: { 'elicitation/create': { action: 'accept' } },
     async run(client, way) {
-      for (const _ of [1, 2]) assert.equal(text(await client.call('test_elicitation_url')), 'User response: action=accept, content={}');
+      for (const _ of [1, 2]) assert.match(text(await client.call('test_elicitation_url')), /^User response: action=accept\b/);
       const asked = client.allAsked('elicitation/create').map(({ params }) => params);
       for (const { mode, message, url } of asked) assert.deepEqual([mode, message, url], ['url', 'Please pay the bill', 'https://pay.example/bill/7']);
       const ids = new Set(asked.map((one) => one.elicitationId));
