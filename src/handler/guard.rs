@@ -8,9 +8,24 @@ use tokio::time::Instant;
 use super::{Handler, ToolError};
 use crate::{
     protocol::{ProtocolVersion, RpcError, codes},
-    telemetry::CallOutcome,
+    telemetry::{CallOutcome, Metrics},
     units::HumanDuration,
 };
+
+/// A call that is counted when it ends, however that comes: one that is dropped was cancelled.
+struct Counted<'a> {
+    metrics: &'a Metrics,
+    name: &'a str,
+    started: Instant,
+    outcome: CallOutcome,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        let lasted = self.started.elapsed();
+        self.metrics.call_ended(self.name, self.outcome, lasted);
+    }
+}
 
 impl Handler {
     /// Runs a tool's, prompt's or resource's function, and counts how it ended under `name`.
@@ -32,7 +47,12 @@ impl Handler {
         version: ProtocolVersion,
         run: impl Future<Output = Result<T, ToolError>>,
     ) -> Result<T, ToolError> {
-        let started = Instant::now();
+        let mut counted = Counted {
+            metrics: &self.0.metrics,
+            name,
+            started: Instant::now(),
+            outcome: CallOutcome::Cancelled,
+        };
         // The panic is contained here: the tool's own state may be broken, ours was never lent to it.
         let run = AssertUnwindSafe(run).catch_unwind();
         let (outcome, result) = match tokio::time::timeout(deadline.get(), run).await {
@@ -60,7 +80,7 @@ impl Handler {
                 (CallOutcome::Deadline, Err(RpcError::new(code, text).into()))
             }
         };
-        self.0.metrics.call_ended(name, outcome, started.elapsed());
+        counted.outcome = outcome;
         result
     }
 }

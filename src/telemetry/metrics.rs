@@ -64,6 +64,8 @@ pub enum CallOutcome {
     Deadline,
     /// The client has to be asked first; the call will come again.
     InputRequired,
+    /// Not at all: the client cancelled it or left, or its session ended.
+    Cancelled,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -136,6 +138,7 @@ impl CallOutcome {
             Self::Panic => "panic",
             Self::Deadline => "deadline",
             Self::InputRequired => "input_required",
+            Self::Cancelled => "cancelled",
         }
     }
 }

@@ -77,7 +77,6 @@ fn body(door: &Door) -> Markup {
                 (fact("Endpoint for older clients (HTTP+SSE)", &html! { code { (url.join("/sse")) } }))
                 (fact("Users sign in at", &html! { code { (issuer.as_str()) } }))
                 (fact("Tools", &html! { (tools.join(", ")) }))
-                (fact("Open sessions", &html! { (door.router.sessions()) }))
             }
             h2 { "Connect a client" }
             @if !registers {

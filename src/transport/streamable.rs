@@ -25,12 +25,12 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    outlet::{EventId, outlet},
+    outlet::{CloseReason, EventId, outlet},
     protocol::{
         Batch, ClientMessage, Incoming, InitializeParams, Method, ParseError, Peek,
         ProtocolVersion, Request, RpcError, read_params,
     },
-    session::{Listening, SessionError, SessionRef, exchange},
+    session::{Listening, SessionError, SessionRef, Verdict, exchange},
     telemetry::{Transport, spans},
 };
 
@@ -248,13 +248,34 @@ async fn initialize(
 
     let opened = door.router.open(principal.clone(), None).await;
     let session = opened.map_err(|error| refuse(error.into()))?;
+    let unanswered = Unanswered(Some(session.clone()));
     let (outlet, frames) = outlet(door.stream);
     let asked = door
         .router
         .dispatch(&session, principal, message, Some(outlet))
         .await;
     asked.map_err(|error| refuse(error.into()))?;
-    Ok(reply(door, frames, session_header(&session)).await)
+    let response = reply(door, frames, session_header(&session)).await;
+    unanswered.settle();
+    Ok(response)
+}
+
+/// A session whose client does not know its id yet. If it never will, since it has left, the session
+/// ends at once: nobody else can use it, and it would take one of its owner's places.
+struct Unanswered(Option<SessionRef>);
+
+impl Unanswered {
+    fn settle(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(session) = &self.0 {
+            session.carry_out(Verdict::End(CloseReason::Disconnected));
+        }
+    }
 }
 
 async fn answer_get(request: &HttpRequest, door: &Door) -> Result<HttpResponse, Refusal> {

@@ -68,6 +68,8 @@ fn public_json(request: &HttpRequest, body: Bytes) -> HttpResponse {
     ]);
     let known = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
+        // Whatever the client has, there is something here (RFC 9110 §13.1.2).
+        Ok(IfNoneMatch::Any) => true,
         _ => false,
     };
     let mut response = if known {

@@ -181,6 +181,8 @@ async fn a_client_that_leaves_cancels_its_call() {
         .await;
     }
     assert_eq!(gate.ended(), 0);
+    let cancelled = "usher_calls_total{tool=\"wait\",outcome=\"cancelled\"}";
+    eventually("both are counted", || scene.metric(cancelled) == 2).await;
 }
 
 // Names and texts of a stranger's making come back only where they belong, and short.

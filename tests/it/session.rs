@@ -1,13 +1,21 @@
 //! Group S: sessions, and those who want somebody else's.
 
-use std::{collections::HashSet, fmt::Write as _, time::Duration};
+use std::{
+    collections::HashSet,
+    fmt::Write as _,
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
-use mcp_usher::units::HumanDuration;
+use mcp_usher::{
+    handler::{CallContext, NoArguments, Tool},
+    units::HumanDuration,
+};
 use serde_json::{Value, json};
 
 use crate::kit::{
-    Ask, Mcp, Scene, Sse, eventually,
+    Ask, BOUND, Mcp, Scene, Sse, eventually,
     mcp::{call, initialize},
     notification, request,
     tools::Gate,
@@ -871,4 +879,50 @@ async fn one_sessions_calls_are_bounded() {
         sse.call(1, "wait").await["result"]["content"][0]["text"],
         "done"
     );
+}
+
+/// A tool that keeps its session's thread busy until it is told, as no tool should.
+fn blocks(begun: &Gate, told: &Arc<(Mutex<bool>, Condvar)>) -> Tool {
+    let (begun, told) = (begun.clone(), Arc::clone(told));
+    Tool::new(
+        "blocks",
+        "Blocks.",
+        move |_: CallContext, _: NoArguments| {
+            let (begun, told) = (begun.clone(), Arc::clone(&told));
+            async move {
+                begun.release(1);
+                let (is_told, changed) = &*told;
+                let is_told = is_told.lock().expect("nobody panicked");
+                let waited = changed.wait_timeout_while(is_told, BOUND, |told| !*told);
+                drop(waited);
+                Ok("done")
+            }
+        },
+    )
+}
+
+// S21: nobody knows the id of a session whose answer never arrived.
+#[tokio::test]
+async fn a_session_whose_initialize_was_interrupted_ends_at_once() {
+    let (begun, told) = (Gate::default(), Arc::default());
+    let tools = vec![blocks(&begun, &told)];
+    let scene = Scene::of(|config| config.router.threads = 1, tools).await;
+    let token = scene.token("alice");
+    let mcp = Mcp::ready(&scene, &token).await;
+    let mut busy = scene.wire().await;
+    busy.send_ask(&mcp.message(&call(1, "blocks"))).await;
+    begun.pass().await;
+
+    let mut wire = scene.wire().await;
+    let hello = Ask::post(&scene, "/mcp", &token, &initialize(0, "2025-11-25"));
+    wire.send_ask(&hello).await;
+    scene.sessions(2).await;
+    wire.reset();
+    tokio::time::sleep(3 * MOMENT).await;
+    *told.0.lock().unwrap() = true;
+    told.1.notify_all();
+
+    scene.sessions(1).await;
+    let ended = "usher_sessions_closed_total{reason=\"disconnected\"}";
+    assert_eq!(scene.metric(ended), 1);
 }
