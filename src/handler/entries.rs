@@ -5,14 +5,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     Change, Delegate, Prompt, Resource, ResourceTemplate, SchemaError, Tool, completion::Completer,
     resources::URI, skills, tasks,
 };
 use crate::{
-    protocol::{Method, ProtocolVersion, RpcError, TASKS_EXTENSION, TaskSupport, codes},
+    protocol::{Method, ProtocolVersion, RpcError, TaskSupport, codes},
     scope::Scopes,
     skills::{Skill, SkillFile},
 };
@@ -28,7 +28,7 @@ pub struct Entries {
     pub(super) prompts: Named<Prompt>,
     /// By their paths.
     pub(super) skills: Named<Skill>,
-    delegate: Option<Arc<Delegate>>,
+    pub(super) delegate: Option<Arc<Delegate>>,
     /// What clients were told of, or may be told of from now on.
     lists: Lists,
 }
@@ -39,18 +39,16 @@ type Named<T> = Arc<BTreeMap<String, Arc<T>>>;
 /// Which lists there are beside that of tools, that of tasks among them. One that was there once stays:
 /// clients were told of it, and may ask for it when it is empty.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a list of its own, in any combination"
+)]
 pub struct Lists {
     resources: bool,
     prompts: bool,
     skills: bool,
     tasks: bool,
 }
-
-/// Pages that a host shows beside a tool's result, served as `ui://` resources (MCP Apps, 2026-01-26).
-const APPS: &str = "io.modelcontextprotocol/ui";
-
-/// Folders of instructions for agents (SEP-2640).
-const SKILLS: &str = "io.modelcontextprotocol/skills";
 
 impl Lists {
     /// Whether a change is of a list that is there.
@@ -252,55 +250,6 @@ impl Entries {
     /// Whether a tool may run as a task, or might once.
     pub(super) const fn has_tasks(&self) -> bool {
         self.lists.tasks
-    }
-
-    /// What is declared in `initialize` and `server/discover`.
-    pub(super) fn capabilities(&self, version: ProtocolVersion) -> Value {
-        let mut capabilities = Map::new();
-        capabilities.insert("tools".to_owned(), json!({ "listChanged": true }));
-        if self.has_resources() {
-            let offered = json!({ "subscribe": true, "listChanged": true });
-            capabilities.insert("resources".to_owned(), offered);
-        }
-        if self.has_prompts() {
-            capabilities.insert("prompts".to_owned(), json!({ "listChanged": true }));
-        }
-        if self.completes() && version >= ProtocolVersion::V2025_03_26 {
-            capabilities.insert("completions".to_owned(), json!({}));
-        }
-        capabilities.insert("logging".to_owned(), json!({}));
-        if self.has_tasks() && version == ProtocolVersion::V2025_11_25 {
-            let requests = json!({ "tools": { "call": {} } });
-            let tasks = json!({ "list": {}, "cancel": {}, "requests": requests });
-            capabilities.insert("tasks".to_owned(), tasks);
-        }
-        let extensions = self.extensions(version);
-        if !extensions.is_empty() {
-            capabilities.insert("extensions".to_owned(), Value::Object(extensions));
-        }
-        let delegates = self.delegate.iter();
-        for name in delegates.flat_map(|delegate| delegate.capabilities(version)) {
-            let declared = capabilities.entry(name.to_owned());
-            declared.or_insert_with(|| json!({}));
-        }
-        Value::Object(capabilities)
-    }
-
-    /// Extensions with their settings. Declared in every version: capabilities were never a closed set
-    /// (2024-11-05, `ServerCapabilities`), and MCP Apps are older than the member's specification.
-    /// Tasks are younger, and were a capability of their own before.
-    fn extensions(&self, version: ProtocolVersion) -> Map<String, Value> {
-        let mut extensions = Map::new();
-        if self.resources.keys().any(|uri| uri.starts_with("ui://")) {
-            extensions.insert(APPS.to_owned(), json!({}));
-        }
-        if self.has_skills() {
-            extensions.insert(SKILLS.to_owned(), json!({ "directoryRead": true }));
-        }
-        if self.has_tasks() && version.is_modern() {
-            extensions.insert(TASKS_EXTENSION.to_owned(), json!({}));
-        }
-        extensions
     }
 
     pub(super) fn completes(&self) -> bool {

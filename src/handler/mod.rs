@@ -8,6 +8,7 @@
 mod builders;
 mod builtin;
 mod call;
+mod capabilities;
 mod catalog;
 mod changes;
 mod client;
