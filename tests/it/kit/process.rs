@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     io::Read,
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -57,14 +57,22 @@ pub(crate) fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 
 /// Waits for a binary's end within the bound.
 pub(crate) fn ended(mut child: Child) -> (Option<i32>, String, String) {
-    await_exit(&mut child, BOUND);
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code(), text(stdout), text(stderr))
+    // Read meanwhile: what says more than a pipe holds would never end.
+    let out = child.stdout.take().map(read_all);
+    let err = child.stderr.take().map(read_all);
+    let code = await_exit(&mut child, BOUND);
+    let text = |reading: Option<thread::JoinHandle<String>>| {
+        reading.map_or_else(String::new, |reading| reading.join().unwrap())
+    };
+    (code, text(out), text(err))
+}
+
+fn read_all(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).unwrap();
+        text
+    })
 }
 
 fn await_exit(child: &mut Child, bound: Duration) -> Option<i32> {
