@@ -119,7 +119,7 @@ impl Connection {
         self.canceller.clone()
     }
 
-    /// Everything of one kind that the server shows to this user, within the bounds of [`lists`].
+    /// Everything of one kind that the server shows to this user, within the bounds of `lists`.
     ///
     /// # Errors
     /// See [`AgentError`].

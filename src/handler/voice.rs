@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::outlet::{Frame, Outlet, OutletError};
 
 /// A session's stream for what belongs to no request: that of HTTP+SSE, or the one that its client
-/// opened by GET. Owned by the session; others hold a [`SessionStreamRef`], which keeps nothing open.
+/// opened by GET. Owned by the session; others hold a `SessionStreamRef`, which keeps nothing open.
 #[derive(Debug, Default)]
 pub struct SessionStream(Arc<Mutex<Option<Outlet>>>);
 
