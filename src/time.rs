@@ -100,6 +100,13 @@ impl Clock {
         }
     }
 
+    /// Sets a manual clock, as an operator corrects a machine's. A system clock is not ours to set.
+    pub fn set(&self, now: Timestamp) {
+        if let Source::Manual(seconds) = &self.0 {
+            seconds.store(now.0, Ordering::Relaxed);
+        }
+    }
+
     /// Moves a manual clock forward. A system clock is not ours to move: nothing happens.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(seconds) = &self.0 {

@@ -1,10 +1,12 @@
 //! Verdicts on tokens, so that a busy client costs one question or one signature check.
 //!
-//! Two stores for each issuer, so that neither garbage nor the tokens of another issuer can push good
+//! Stores for each issuer, so that neither garbage nor the tokens of another issuer can push good
 //! callers out: verified callers, bounded in bytes, and refusals, bounded in number and kept for
 //! seconds. Keyed by the token's [`Digest`], never by the token. Every
 //! [`Verifier`](super::Verifier) handle reads here; only the issuer's
 //! [`Examiner`](super::examiner::Examiner) writes.
+//!
+//! A third store holds tokens of keys that are not published, which end with the next key set.
 //!
 //! An entry says who the caller is, never what was decided. It ends with the token's `exp`, by the
 //! wall clock, or when its answer has aged or its key is withdrawn, whichever comes first, and all of
@@ -17,7 +19,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{Identity, Principal, Reason, config::CacheConfig, digest::Digest};
-use crate::time::Timestamp;
+use crate::{time::Timestamp, units::HumanDuration};
 
 /// A verified token, and how long that may be relied on.
 #[derive(Debug)]
@@ -45,6 +47,9 @@ pub(super) enum Validity {
 pub(super) enum Remembered {
     /// Who sent it.
     Verified(Principal),
+    /// Who sent it when it was last asked about. It is to be asked about again; where nobody can be
+    /// asked this may be relied on.
+    Stale(Principal),
     /// That it was refused, or has expired since.
     Refused(Reason),
     /// Nothing that still counts.
@@ -60,25 +65,43 @@ pub(super) struct Present {
     pub(super) monotonic: Instant,
     /// The generation of the issuer's keys.
     pub(super) keys: u64,
+    /// How often they have been fetched.
+    pub(super) keys_fetched: u64,
 }
 
-/// Both stores.
+/// All stores.
 #[derive(Debug)]
 pub(super) struct Verdicts {
     leeway: Duration,
     config: CacheConfig,
     verified: Cache<Digest, Entry, Bytes>,
     refused: Cache<Digest, Refusal>,
+    unknown_key: Cache<Digest, UnknownKey>,
 }
 
 #[derive(Debug, Clone)]
 struct Entry {
     principal: Principal,
     /// Present for answers, which age.
-    stale_at: Option<Instant>,
+    age: Option<Age>,
     /// Present for JWTs, which end with their key.
     keys: Option<u64>,
     bytes: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Age {
+    /// When it is to be asked about again.
+    stale_at: Instant,
+    /// When it may not be relied on any more, even if nobody can be asked.
+    ends_at: Instant,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct UnknownKey {
+    /// How often keys had been fetched when it was not among them.
+    keys_fetched: u64,
+    forget_at: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +127,7 @@ impl Verdicts {
             leeway,
             verified: Cache::with_weighter(bytes / TYPICAL_BYTES, bytes as u64, Bytes),
             refused: Cache::new(config.refusals_max),
+            unknown_key: Cache::new(config.refusals_max),
             config,
         }
     }
@@ -112,14 +136,18 @@ impl Verdicts {
         if let Some(entry) = self.verified.get(digest) {
             return match entry.state(present) {
                 State::Counts => Remembered::Verified(entry.principal),
+                State::Stale => Remembered::Stale(entry.principal),
                 State::Expired => Remembered::Refused(Reason::Expired),
-                State::Stale => Remembered::Nothing,
+                State::Over => Remembered::Nothing,
             };
         }
-        match self.refused.get(digest) {
-            Some(refusal) if present.monotonic < refusal.forget_at => {
-                Remembered::Refused(refusal.reason)
-            }
+        if let Some(refusal) = self.refused.get(digest)
+            && refusal.counts(present)
+        {
+            return Remembered::Refused(refusal.reason);
+        }
+        match self.unknown_key.get(digest) {
+            Some(unknown) if unknown.counts(present) => Remembered::Refused(Reason::UnknownKey),
             _ => Remembered::Nothing,
         }
     }
@@ -130,21 +158,27 @@ impl Verdicts {
         verified: Verified,
         present: Present,
     ) -> Principal {
-        let (stale_at, keys) = match verified.validity {
+        let (age, keys) = match verified.validity {
             Validity::Keys(generation) => (None, Some(generation)),
             Validity::Answer { unverified_expiry } => {
-                let ttl = self.config.answer_ttl.get();
-                let age = unverified_expiry.map_or(ttl, |expiry| {
-                    expiry.plus(self.leeway).since(present.wall).min(ttl)
-                });
-                (Some(present.monotonic + age), None)
+                let config = &self.config;
+                let within = |time: HumanDuration| {
+                    let left = unverified_expiry
+                        .map(|expiry| expiry.plus(self.leeway).since(present.wall));
+                    present.monotonic + left.map_or(time.get(), |left| left.min(time.get()))
+                };
+                let age = Age {
+                    stale_at: within(config.answer_ttl),
+                    ends_at: within(config.answer_ttl.max(config.stale_if_error)),
+                };
+                (Some(age), None)
             }
         };
         let bytes = bytes_of(&verified.identity);
         let principal = Principal::with_leeway(verified.identity, self.leeway);
         let entry = Entry {
             principal: principal.clone(),
-            stale_at,
+            age,
             keys,
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
         };
@@ -161,6 +195,44 @@ impl Verdicts {
         }
     }
 
+    /// Leaves a caller alone for a while whom nobody could be asked about again.
+    pub(super) fn put_off(&self, digest: Digest, present: Present) {
+        let Some(mut entry) = self.verified.get(&digest) else {
+            return;
+        };
+        if let (State::Stale, Some(age)) = (entry.state(present), &mut entry.age) {
+            age.stale_at = (present.monotonic + PUT_OFF).min(age.ends_at);
+            self.verified.insert(digest, entry);
+        }
+    }
+
+    /// Remembers that a token's key is not published, until `look_again_at` or the next key set.
+    pub(super) fn remember_unknown_key(
+        &self,
+        digest: Digest,
+        look_again_at: Instant,
+        present: Present,
+    ) {
+        let ttl = self.config.refusal_ttl.get();
+        let unknown = UnknownKey {
+            keys_fetched: present.keys_fetched,
+            forget_at: look_again_at.min(present.monotonic + ttl),
+        };
+        self.unknown_key.insert(digest, unknown);
+    }
+
+    /// Clears away what does not count any more, and says how many entries that were.
+    pub(super) fn sweep(&self, present: Present) -> usize {
+        let entries = || self.verified.len() + self.refused.len() + self.unknown_key.len();
+        let before = entries();
+        self.verified
+            .retain(|_, entry| matches!(entry.state(present), State::Counts | State::Stale));
+        self.refused.retain(|_, refusal| refusal.counts(present));
+        self.unknown_key
+            .retain(|_, unknown| unknown.counts(present));
+        before.saturating_sub(entries())
+    }
+
     /// Verified callers remembered.
     pub(super) fn len(&self) -> usize {
         self.verified.len()
@@ -173,20 +245,34 @@ impl Verdicts {
 
     /// Refusals remembered.
     pub(super) fn refusals(&self) -> usize {
-        self.refused.len()
+        self.refused.len() + self.unknown_key.len()
     }
 
     /// Forgets everything.
     pub(super) fn clear(&self) {
         self.verified.clear();
         self.refused.clear();
+        self.unknown_key.clear();
     }
 }
 
 enum State {
     Counts,
-    Expired,
     Stale,
+    Expired,
+    Over,
+}
+
+impl Refusal {
+    fn counts(&self, present: Present) -> bool {
+        present.monotonic < self.forget_at
+    }
+}
+
+impl UnknownKey {
+    fn counts(&self, present: Present) -> bool {
+        present.monotonic < self.forget_at && present.keys_fetched == self.keys_fetched
+    }
 }
 
 impl Entry {
@@ -195,17 +281,20 @@ impl Entry {
         if ends_at.is_some_and(|ends_at| present.wall >= ends_at) {
             return State::Expired;
         }
-        let aged = self
-            .stale_at
-            .is_some_and(|stale_at| present.monotonic >= stale_at);
-        let withdrawn = self.keys.is_some_and(|keys| keys != present.keys);
-        if aged || withdrawn {
-            State::Stale
-        } else {
-            State::Counts
+        if self.keys.is_some_and(|keys| keys != present.keys) {
+            return State::Over;
+        }
+        match self.age {
+            Some(age) if present.monotonic >= age.ends_at => State::Over,
+            Some(age) if present.monotonic >= age.stale_at => State::Stale,
+            _ => State::Counts,
         }
     }
 }
+
+/// How long a caller is let in without another question, once nobody could be asked about it. As
+/// short as a recovery may go unnoticed.
+const PUT_OFF: Duration = Duration::from_secs(2);
 
 /// A caller with the claims of a usual access token.
 const TYPICAL_BYTES: usize = 2_048;

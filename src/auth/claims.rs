@@ -5,71 +5,99 @@
 
 use serde_json::{Map, Value};
 
-use super::{Identity, IssuerConfig, Method, Reason};
+use super::{Check, Identity, IssuerConfig, Method, Reason};
 use crate::{scope::Scopes, time::Timestamp};
 
 /// What a token or an endpoint says, not yet trusted.
 pub(super) type Claims = Map<String, Value>;
 
+/// Whether claims pass one check.
+pub(super) type Rule = fn(&Claims, &IssuerConfig, Timestamp) -> Result<(), Reason>;
+
 /// Longest `sub`, in characters (OpenID Connect Core §2).
 const SUBJECT_CHARS_MAX: usize = 255;
+
+/// Longest client id, in bytes: one may be the URL of a metadata document.
+const CLIENT_ID_BYTES_MAX: usize = 2_048;
 
 /// The last second of the year 9999. A later `NumericDate` is a mistake, in milliseconds for one.
 const LATEST: u64 = 253_402_300_799;
 
-/// The identity that claims describe, except for the end of its life.
+/// What all claims pass that an issuer vouches for, signed or told.
+pub(super) const RULES: &[(Check, Rule)] = &[
+    (Check::Expiry, not_expired),
+    (Check::NotBefore, begun),
+    (Check::IssuedAt, issued),
+    (Check::Subject, |claims, rules, _| {
+        subject(claims, rules).map(drop)
+    }),
+    (Check::ClientId, |claims, rules, _| {
+        client_id(claims, rules).map(drop)
+    }),
+    (Check::Audiences, |claims, _, _| audiences(claims).map(drop)),
+];
+
+/// Runs [`RULES`] up to the first that fails.
+pub(super) fn check(claims: &Claims, rules: &IssuerConfig, now: Timestamp) -> Result<(), Reason> {
+    let mut all = RULES.iter();
+    all.try_for_each(|(_, rule)| rule(claims, rules, now))
+}
+
+/// The identity that claims describe. They have passed [`RULES`], as far as their dates go.
 pub(super) fn identity(
     claims: Claims,
-    issuer: &IssuerConfig,
+    rules: &IssuerConfig,
     verified_by: Method,
 ) -> Result<Identity, Reason> {
-    let subject = claims
-        .get("sub")
-        .and_then(Value::as_str)
-        .filter(|subject| is_identifier(subject))
-        .ok_or(Reason::MalformedSubject)?
-        .to_owned();
+    // Userinfo has no date of the token: one that is there says something else.
+    let expires_at = match verified_by {
+        Method::Userinfo => None,
+        Method::Jwt | Method::Introspection => expiry(&claims)?,
+    };
     Ok(Identity {
-        issuer: issuer.issuer.as_str().to_owned(),
-        subject,
-        client_id: client_id(&claims),
+        issuer: rules.issuer.as_str().to_owned(),
+        subject: subject(&claims, rules)?.to_owned(),
+        client_id: client_id(&claims, rules)?.map(str::to_owned),
         audiences: audiences(&claims)?,
-        scopes: scopes(&claims),
-        expires_at: None,
+        scopes: scopes(&claims, rules),
+        expires_at,
         verified_by,
         claims,
     })
 }
 
-/// The times a token may name, checked against the present.
-pub(super) struct Lifetime {
-    /// `exp`, which has not passed; the leeway is not in it.
-    pub(super) expires_at: Option<Timestamp>,
+/// `exp` (RFC 7519 §4.1.4), without the leeway.
+pub(super) fn expiry(claims: &Claims) -> Result<Option<Timestamp>, Reason> {
+    date(claims, "exp", Reason::MalformedExpiry)
 }
 
-impl Lifetime {
-    /// Checks `exp`, `nbf` and `iat` (RFC 7519 §4.1.4 to §4.1.6).
-    pub(super) fn check(
-        claims: &Claims,
-        issuer: &IssuerConfig,
-        now: Timestamp,
-    ) -> Result<Self, Reason> {
-        let leeway = issuer.leeway.get();
-        let expires_at = date(claims, "exp", Reason::MalformedExpiry)?;
-        if expires_at.is_some_and(|expires_at| now >= expires_at.plus(leeway)) {
-            return Err(Reason::Expired);
-        }
-        let soon = now.plus(leeway);
-        let not_before = date(claims, "nbf", Reason::MalformedNotBefore)?;
-        if not_before.is_some_and(|not_before| not_before > soon) {
-            return Err(Reason::NotYetValid);
-        }
-        let issued_at = date(claims, "iat", Reason::MalformedIssuedAt)?;
-        if issued_at.is_some_and(|issued_at| issued_at > soon) {
-            return Err(Reason::IssuedInFuture);
-        }
-        Ok(Self { expires_at })
+fn not_expired(claims: &Claims, rules: &IssuerConfig, now: Timestamp) -> Result<(), Reason> {
+    let leeway = rules.leeway.get();
+    match expiry(claims)? {
+        Some(expires_at) if now >= expires_at.plus(leeway) => Err(Reason::Expired),
+        _ => Ok(()),
     }
+}
+
+fn begun(claims: &Claims, rules: &IssuerConfig, now: Timestamp) -> Result<(), Reason> {
+    let begins = date(claims, "nbf", Reason::MalformedNotBefore)?;
+    if begins.is_some_and(|begins| begins > now.plus(rules.leeway.get())) {
+        return Err(Reason::NotYetValid);
+    }
+    Ok(())
+}
+
+fn issued(claims: &Claims, rules: &IssuerConfig, now: Timestamp) -> Result<(), Reason> {
+    let issued_at = issued_at(claims)?;
+    if issued_at.is_some_and(|issued_at| issued_at > now.plus(rules.leeway.get())) {
+        return Err(Reason::IssuedInFuture);
+    }
+    Ok(())
+}
+
+/// `iat` (RFC 7519 §4.1.6).
+pub(super) fn issued_at(claims: &Claims) -> Result<Option<Timestamp>, Reason> {
+    date(claims, "iat", Reason::MalformedIssuedAt)
 }
 
 /// A `NumericDate`: a JSON number, not negative, fraction cut off. Missing is `None`; anything else
@@ -97,6 +125,29 @@ fn whole_seconds(value: &Value) -> Option<u64> {
     (0.0..1e12).contains(&seconds).then_some(seconds as u64)
 }
 
+fn subject<'c>(claims: &'c Claims, rules: &IssuerConfig) -> Result<&'c str, Reason> {
+    let found = rules.claims.subject.find(claims);
+    found
+        .and_then(Value::as_str)
+        .filter(|subject| is_identifier(subject))
+        .ok_or(Reason::MalformedSubject)
+}
+
+/// `client_id` (RFC 9068 §2.2), else `azp`, which older providers write, or what the rules name.
+fn client_id<'c>(claims: &'c Claims, rules: &IssuerConfig) -> Result<Option<&'c str>, Reason> {
+    let mut places = rules.claims.client_id.iter();
+    let found = places.find_map(|path| path.find(claims).filter(|found| *found != ""));
+    match found {
+        None => Ok(None),
+        Some(Value::String(id))
+            if id.len() <= CLIENT_ID_BYTES_MAX && !id.chars().any(char::is_control) =>
+        {
+            Ok(Some(id))
+        }
+        Some(_) => Err(Reason::MalformedClientId),
+    }
+}
+
 /// `aud`: a text or a list of texts (RFC 7519 §4.1.3); none if missing.
 fn audiences(claims: &Claims) -> Result<Vec<String>, Reason> {
     match claims.get("aud") {
@@ -111,26 +162,13 @@ fn audiences(claims: &Claims) -> Result<Vec<String>, Reason> {
     }
 }
 
-/// `client_id` (RFC 9068 §2.2), else `azp`, which older providers write.
-fn client_id(claims: &Claims) -> Option<String> {
-    ["client_id", "azp"].into_iter().find_map(|name| {
-        claims
-            .get(name)
-            .and_then(Value::as_str)
-            .filter(|id| !id.is_empty())
-            .map(str::to_owned)
-    })
-}
-
-/// `scope`, a text (RFC 9068 §2.2.3); else `scp`, which some providers write as a list. What is
-/// neither grants nothing.
-fn scopes(claims: &Claims) -> Scopes {
-    let Some(value) = claims.get("scope").or_else(|| claims.get("scp")) else {
-        return Scopes::none();
-    };
-    match value {
-        Value::String(text) => Scopes::lenient(text),
-        Value::Array(list) => list
+/// `scope`, a text (RFC 9068 §2.2.3), else `scp`, which some providers write as a list, or what the
+/// rules name. What is neither text nor list grants nothing.
+fn scopes(claims: &Claims, rules: &IssuerConfig) -> Scopes {
+    let mut places = rules.claims.scopes.iter();
+    match places.find_map(|path| path.find(claims)) {
+        Some(Value::String(text)) => Scopes::lenient(text),
+        Some(Value::Array(list)) => list
             .iter()
             .filter_map(Value::as_str)
             .filter_map(|text| text.parse().ok())

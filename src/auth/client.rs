@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::ChoiceError;
+use super::{ChoiceError, ClientKey};
 use crate::secret::Secret;
 
 /// Our registration as a client there.
@@ -10,20 +10,31 @@ use crate::secret::Secret;
 pub struct ClientCredentials {
     /// Our `client_id`.
     pub id: String,
-    /// Our `client_secret`.
-    pub secret: Secret,
-    /// How they are sent. Default [`ClientAuthentication::Basic`].
-    pub authentication: ClientAuthentication,
+    /// What shows that it is ours.
+    pub proof: ClientProof,
 }
 
-/// How a client shows who it is (RFC 6749 §2.3.1).
+/// How a client shows who it is, with what it takes (OpenID Connect Core §9).
+#[derive(Debug, Clone)]
+pub enum ClientProof {
+    /// `client_secret_basic`: the secret in the `Authorization` header (RFC 6749 §2.3.1).
+    Basic(Secret),
+    /// `client_secret_post`: the secret in the body, for providers that insist on it.
+    Post(Secret),
+    /// `private_key_jwt`: a short-lived assertion, signed with our key (RFC 7523 §2.2).
+    PrivateKey(ClientKey),
+}
+
+/// A way for a client to show who it is, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ClientAuthentication {
-    /// `client_secret_basic`: in the `Authorization` header.
+    /// [`ClientProof::Basic`].
     #[default]
     Basic,
-    /// `client_secret_post`: in the body, for providers that insist on it.
+    /// [`ClientProof::Post`].
     Post,
+    /// [`ClientProof::PrivateKey`].
+    PrivateKey,
 }
 
 impl ClientAuthentication {
@@ -33,6 +44,7 @@ impl ClientAuthentication {
         match self {
             Self::Basic => "client_secret_basic",
             Self::Post => "client_secret_post",
+            Self::PrivateKey => "private_key_jwt",
         }
     }
 }
@@ -41,12 +53,12 @@ impl FromStr for ClientAuthentication {
     type Err = ChoiceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Basic, Self::Post]
+        [Self::Basic, Self::Post, Self::PrivateKey]
             .into_iter()
             .find(|choice| choice.as_str() == text)
             .ok_or_else(|| ChoiceError {
                 found: text.to_owned(),
-                known: "client_secret_basic, client_secret_post",
+                known: "client_secret_basic, client_secret_post, private_key_jwt",
             })
     }
 }
@@ -63,7 +75,11 @@ mod tests {
 
     #[test]
     fn a_way_to_authenticate_is_written_as_it_is_read() {
-        for text in ["client_secret_basic", "client_secret_post"] {
+        for text in [
+            "client_secret_basic",
+            "client_secret_post",
+            "private_key_jwt",
+        ] {
             assert_eq!(
                 text.parse::<ClientAuthentication>().unwrap().to_string(),
                 text

@@ -57,6 +57,9 @@ pub struct CacheConfig {
     /// opaque token may still be taken. A JWT counts until its `exp`, or until its key is withdrawn.
     /// Default 60 s.
     pub answer_ttl: HumanDuration,
+    /// How long after an answer its caller is let in though the issuer can't be asked again; never
+    /// past the token's end. Zero for not at all. Default 5 min.
+    pub stale_if_error: HumanDuration,
     /// How long a refusal is remembered. Short, since a replica of the issuer may just be behind.
     /// Default 10 s.
     pub refusal_ttl: HumanDuration,
@@ -82,6 +85,7 @@ impl Default for CacheConfig {
         Self {
             bytes_max: ByteSize::from_mib(48),
             answer_ttl: HumanDuration::from_secs(60),
+            stale_if_error: HumanDuration::from_secs(300),
             refusal_ttl: HumanDuration::from_secs(10),
             refusals_max: 16_384,
         }
@@ -93,8 +97,12 @@ impl Default for CacheConfig {
 pub struct LimitsConfig {
     /// Callers waiting for a verdict. At least one; default 2,048.
     pub waiters_max: usize,
-    /// Questions to the authorization server under way. At least one; default 64.
+    /// Questions to the authorization server under way. At least one; default 64. A quarter of these
+    /// and of the waiting callers' places is kept for callers verified before.
     pub upstream_max: usize,
+    /// Questions a second about tokens never verified before, which anybody can make up. At least one;
+    /// default 50.
+    pub upstream_per_second: u32,
     /// How long a caller waits for a verdict, queueing and asking. Above zero; default 3 s.
     pub verdict_within: HumanDuration,
 }
@@ -104,6 +112,7 @@ impl Default for LimitsConfig {
         Self {
             waiters_max: 2_048,
             upstream_max: 64,
+            upstream_per_second: 50,
             verdict_within: HumanDuration::from_secs(3),
         }
     }

@@ -14,6 +14,12 @@ pub struct Counters {
     examiner_restarts: AtomicU64,
     key_fetches: AtomicU64,
     key_fetch_failures: AtomicU64,
+    stale_key_sets: AtomicU64,
+    stale_hits: AtomicU64,
+    questions: AtomicU64,
+    questions_spared: AtomicU64,
+    clock_skews: AtomicU64,
+    swept: AtomicU64,
     refusals: [AtomicU64; Reason::ALL.len()],
     verdicts: [[AtomicU64; Outcome::ALL.len()]; METHODS.len()],
 }
@@ -78,9 +84,29 @@ totals! {
     key_fetches, count_key_fetch;
     /// Times they could not be had.
     key_fetch_failures, count_key_fetch_failure;
+    /// Times an issuer served keys that it had replaced already.
+    stale_key_sets, count_stale_key_set;
+    /// Callers verified before who were let in though nobody could be asked about them again.
+    stale_hits, count_stale_hit;
+    /// Questions about tokens that were sent to an issuer.
+    questions, count_question;
+    /// Questions that were not, since the issuer has not answered lately.
+    questions_spared, count_question_spared;
+    /// Tokens with a good signature that were refused as of the future: somebody's clock is wrong.
+    clock_skews, count_clock_skew;
 }
 
 impl Counters {
+    /// Entries that had ended and were cleared away.
+    #[must_use]
+    pub fn swept(&self) -> u64 {
+        self.swept.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_swept(&self, entries: usize) {
+        self.swept.fetch_add(entries as u64, Ordering::Relaxed);
+    }
+
     /// How often tokens were refused for each reason, from memory or anew.
     pub fn refusals(&self) -> impl Iterator<Item = (Reason, u64)> {
         Reason::ALL

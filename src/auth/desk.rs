@@ -17,7 +17,8 @@ use super::{
     AuthError, BearerToken, Config, Counters, IssuerConfig, Principal, Status, Usage,
     cache::{Remembered, Verdicts},
     digest::Digest,
-    examiner::{Examine, Examiner, Needs},
+    examiner::{Examine, Examiner, Needs, Place},
+    questions::{Asker, without_reserve},
     trusted_issuer::TrustedIssuer,
 };
 use crate::{fetch::Fetcher, time::Clock, units::HumanDuration};
@@ -28,8 +29,8 @@ const GRACE: Duration = Duration::from_millis(100);
 /// One issuer's desk.
 pub(super) struct Desk {
     needs: Needs,
-    counters: Arc<Counters>,
     waiting_room: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
     places: usize,
     verdict_within: HumanDuration,
     arbiter: Arbiter,
@@ -59,14 +60,15 @@ impl Desk {
             verdicts: Arc::new(Verdicts::new(cache, rules.leeway.get())),
             clock,
             verdict_within: limits.verdict_within,
+            counters,
         };
         let arbiter = Arbiter::new();
         let examiner = Examiner::start_on(&arbiter.handle(), needs.clone());
         let places = limits.waiters_max.max(1);
         Self {
             needs,
-            counters,
             waiting_room: Arc::new(Semaphore::new(places)),
+            strangers: Arc::new(Semaphore::new(without_reserve(places))),
             places,
             verdict_within: limits.verdict_within,
             arbiter,
@@ -88,9 +90,23 @@ impl Desk {
         &self,
         digest: Digest,
         token: &BearerToken<'_>,
+        asker: Asker,
     ) -> Result<Principal, AuthError> {
-        let Ok(place) = Arc::clone(&self.waiting_room).try_acquire_owned() else {
-            self.counters.count_turned_away();
+        let verdict = self.verdict(digest, token, asker).await;
+        match (&verdict, asker) {
+            (Err(AuthError::Unavailable { .. }), Asker::Known) => self.rely_on(&digest),
+            _ => verdict,
+        }
+    }
+
+    async fn verdict(
+        &self,
+        digest: Digest,
+        token: &BearerToken<'_>,
+        asker: Asker,
+    ) -> Result<Principal, AuthError> {
+        let Some(place) = self.place(asker) else {
+            self.needs.counters.count_turned_away();
             return Err(AuthError::unavailable());
         };
         let question = Examine {
@@ -103,6 +119,31 @@ impl Desk {
             Ok(verdict) => verdict,
             Err(MailboxError::Closed | MailboxError::Timeout) => Err(AuthError::unavailable()),
         }
+    }
+
+    /// A caller verified before, where nobody could be asked again. Looked up anew: while it waited its
+    /// time may have run out.
+    fn rely_on(&self, digest: &Digest) -> Result<Principal, AuthError> {
+        match self.look_up(digest) {
+            Remembered::Verified(principal) | Remembered::Stale(principal) => {
+                self.needs.counters.count_stale_hit();
+                Ok(principal)
+            }
+            Remembered::Refused(reason) => Err(reason.into()),
+            Remembered::Nothing => Err(AuthError::unavailable()),
+        }
+    }
+
+    fn place(&self, asker: Asker) -> Option<Place> {
+        let place = |room: &Arc<Semaphore>| Arc::clone(room).try_acquire_owned().ok();
+        let of_strangers = match asker {
+            Asker::Stranger => Some(place(&self.strangers)?),
+            Asker::Known => None,
+        };
+        Some(Place {
+            _of_strangers: of_strangers,
+            _of_all: place(&self.waiting_room)?,
+        })
     }
 
     /// Whether a token of this issuer could be verified now.
@@ -135,6 +176,7 @@ impl Desk {
             entries: verdicts.len(),
             bytes: verdicts.bytes(),
             refusals: verdicts.refusals(),
+            resting: self.issuer().questions().are_resting(),
             waiting: self
                 .places
                 .saturating_sub(self.waiting_room.available_permits()),
@@ -143,6 +185,7 @@ impl Desk {
 
     pub(super) fn forget_all(&self) {
         self.needs.verdicts.clear();
+        self.issuer().keys().look_again();
     }
 
     #[cfg(test)]
@@ -156,7 +199,7 @@ impl Desk {
         let mut examiner = self.examiner.lock().unwrap_or_else(PoisonError::into_inner);
         if !examiner.connected() {
             error!(issuer = %self.issuer().config().issuer, "the examiner has died; starting another");
-            self.counters.count_examiner_restart();
+            self.needs.counters.count_examiner_restart();
             *examiner = Examiner::start_on(&self.arbiter.handle(), self.needs.clone());
         }
         examiner.clone()

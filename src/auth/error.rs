@@ -7,7 +7,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::scope::Scopes;
+use crate::{fetch::STAY_AWAY_MAX, scope::Scopes};
 
 /// Why a request was not let in. Never holds the token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,6 +102,8 @@ reasons! {
     MalformedIssuedAt = "malformed_iat", "the access token's iat is malformed";
     /// `sub` is missing, empty, too long or holds control characters (K21).
     MalformedSubject = "malformed_sub", "the access token's sub is missing or malformed";
+    /// The client's id is no text, too long or holds control characters.
+    MalformedClientId = "malformed_client_id", "the access token's client id is malformed";
     /// `aud` is neither a text nor a list of texts.
     MalformedAudience = "malformed_aud", "the access token's aud is malformed";
     /// `aud` is missing (K13).
@@ -147,21 +149,18 @@ impl AuthError {
         }
     }
 
-    /// *Could not ask*, with what the upstream said about when to come back, within bounds.
+    /// *Could not ask*, with when it is worth asking again, within bounds.
     pub(super) fn unavailable_for(retry_after: Option<Duration>) -> Self {
         Self::Unavailable {
             retry_after: retry_after
                 .unwrap_or(RETRY_AFTER)
-                .clamp(Duration::from_secs(1), RETRY_AFTER_MAX),
+                .clamp(Duration::from_secs(1), STAY_AWAY_MAX),
         }
     }
 }
 
 /// What a client is told where the upstream names no time.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
-
-/// A provider that says "in an hour" must not keep our clients away for that long.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     panic::AssertUnwindSafe,
     sync::Arc,
+    time::Duration,
 };
 
 use actix::{
@@ -26,12 +27,16 @@ use tokio::{
 use tracing::error;
 
 use super::{
-    AuthError, BearerToken, Principal,
+    AuthError, BearerToken, Counters, Principal, Reason,
     cache::{Present, Remembered, Verdicts, Verified},
     digest::Digest,
+    questions::Asker,
     trusted_issuer::TrustedIssuer,
 };
 use crate::{time::Clock, units::HumanDuration};
+
+/// Pause between two sweeps of what is remembered.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// A verdict, please. Answered when there is one, at the latest after [`Needs::verdict_within`].
 #[derive(Debug, Message)]
@@ -39,8 +44,15 @@ use crate::{time::Clock, units::HumanDuration};
 pub(super) struct Examine {
     pub(super) digest: Digest,
     pub(super) token: BearerToken<'static>,
-    /// One of the places in the waiting room, given back when the caller has its answer.
-    pub(super) place: OwnedSemaphorePermit,
+    /// Given back when the caller has its answer.
+    pub(super) place: Place,
+}
+
+/// A place in the waiting room; a stranger has one of the strangers' too.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) _of_strangers: Option<OwnedSemaphorePermit>,
+    pub(super) _of_all: OwnedSemaphorePermit,
 }
 
 /// A flight has come to its end.
@@ -58,6 +70,7 @@ pub(super) struct Needs {
     pub(super) verdicts: Arc<Verdicts>,
     pub(super) clock: Clock,
     pub(super) verdict_within: HumanDuration,
+    pub(super) counters: Arc<Counters>,
 }
 
 /// The actor.
@@ -68,7 +81,7 @@ pub(super) struct Examiner {
 
 struct Waiter {
     reply: oneshot::Sender<Result<Principal, AuthError>>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Needs {
@@ -78,6 +91,7 @@ impl Needs {
             wall: self.clock.now(),
             monotonic: Instant::now(),
             keys: self.issuer.keys().generation(),
+            keys_fetched: self.issuer.keys().fetched(),
         }
     }
 }
@@ -90,7 +104,13 @@ impl Examiner {
         })
     }
 
-    fn take_off(&self, digest: Digest, token: BearerToken<'static>, examiner: Addr<Self>) {
+    fn take_off(
+        &self,
+        digest: Digest,
+        token: BearerToken<'static>,
+        asker: Asker,
+        examiner: Addr<Self>,
+    ) {
         let Needs {
             issuer,
             verdict_within,
@@ -98,7 +118,7 @@ impl Examiner {
         } = self.needs.clone();
         // Not `ctx.spawn`: a context polls all of its futures whenever one of them wakes.
         actix::spawn(async move {
-            let examination = timeout(verdict_within.get(), issuer.examine(token.expose()));
+            let examination = timeout(verdict_within.get(), issuer.examine(token.expose(), asker));
             let verdict = match AssertUnwindSafe(examination).catch_unwind().await {
                 Ok(Ok(verdict)) => verdict,
                 Ok(Err(_deadline)) => Err(AuthError::unavailable()),
@@ -125,6 +145,10 @@ impl Actor for Examiner {
                 .into_actor(self)
                 .map(|(), _, _| ()),
         );
+        ctx.run_interval(SWEEP_EVERY, |examiner, _| {
+            let swept = examiner.needs.verdicts.sweep(examiner.needs.present());
+            examiner.needs.counters.count_swept(swept);
+        });
     }
 }
 
@@ -138,14 +162,12 @@ impl Handler<Examine> for Examiner {
             place,
         } = examine;
         // A flight may have landed since the caller looked.
-        let known = match self.needs.verdicts.look_up(&digest, self.needs.present()) {
-            Remembered::Verified(principal) => Some(Ok(principal)),
-            Remembered::Refused(reason) => Some(Err(reason.into())),
-            Remembered::Nothing => None,
+        let asker = match self.needs.verdicts.look_up(&digest, self.needs.present()) {
+            Remembered::Verified(principal) => return Box::pin(async { Ok(principal) }),
+            Remembered::Refused(reason) => return Box::pin(async move { Err(reason.into()) }),
+            Remembered::Stale(_) => Asker::Known,
+            Remembered::Nothing => Asker::Stranger,
         };
-        if let Some(verdict) = known {
-            return Box::pin(async { verdict });
-        }
         let (reply, answer) = oneshot::channel();
         let waiter = Waiter {
             reply,
@@ -155,7 +177,7 @@ impl Handler<Examine> for Examiner {
             Entry::Occupied(mut flight) => flight.get_mut().push(waiter),
             Entry::Vacant(flight) => {
                 flight.insert(vec![waiter]);
-                self.take_off(digest, token, ctx.address());
+                self.take_off(digest, token, asker, ctx.address());
             }
         }
         Box::pin(async { answer.await.unwrap_or(Err(AuthError::unavailable())) })
@@ -171,12 +193,20 @@ impl Handler<Examined> for Examiner {
         let verdicts = &self.needs.verdicts;
         let verdict = match verdict {
             Ok(verified) => Ok(verdicts.remember(digest, verified, present)),
+            Err(AuthError::Refused(Reason::UnknownKey)) => {
+                let look_again_at = self.needs.issuer.keys().next_look();
+                verdicts.remember_unknown_key(digest, look_again_at, present);
+                Err(Reason::UnknownKey.into())
+            }
             Err(AuthError::Refused(reason)) => {
                 verdicts.remember_refusal(digest, reason, present);
                 Err(reason.into())
             }
             // Could not ask: never remembered.
-            Err(error) => Err(error),
+            Err(error) => {
+                verdicts.put_off(digest, present);
+                Err(error)
+            }
         };
         for waiter in self.flights.remove(&digest).unwrap_or_default() {
             // A caller that has left is not missed.

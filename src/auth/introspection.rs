@@ -7,30 +7,47 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{ClientAuthentication, ClientCredentials, Reason, claims::Claims, upstream::Trouble};
-use crate::fetch::{Answer, Fetcher};
+use super::{ClientCredentials, ClientProof, Reason, claims::Claims, upstream::Trouble};
+use crate::{
+    fetch::{Answer, Fetcher},
+    metadata::Issuer,
+    time::Timestamp,
+};
 
-/// Asks, and returns what the issuer says of an active token.
+/// What a signed assertion is called in a form (RFC 7523 §2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// Asks `issuer` at its `endpoint`, and returns what it says of an active token.
 pub(super) async fn ask(
     fetcher: &Fetcher,
-    endpoint: &str,
+    (issuer, endpoint): (&Issuer, &str),
     client: &ClientCredentials,
     token: &str,
+    now: Timestamp,
 ) -> Result<Claims, Trouble> {
     let mut form = vec![("token", token), ("token_type_hint", "access_token")];
     let mut request = fetcher.post(endpoint);
-    match client.authentication {
-        ClientAuthentication::Basic => {
-            let (id, secret) = (encoded(&client.id), encoded(client.secret.expose()));
+    let assertion;
+    match &client.proof {
+        ClientProof::Basic(secret) => {
+            let (id, secret) = (encoded(&client.id), encoded(secret.expose()));
             request = request.basic_auth(id, Some(secret));
         }
-        ClientAuthentication::Post => {
+        ClientProof::Post(secret) => {
             form.push(("client_id", &client.id));
-            form.push(("client_secret", client.secret.expose()));
+            form.push(("client_secret", secret.expose()));
+        }
+        ClientProof::PrivateKey(key) => {
+            assertion = key
+                .assertion(&client.id, issuer.as_str(), now)
+                .map_err(|_unspecified| Trouble::ours("could not sign an assertion"))?;
+            form.push(("client_id", &client.id));
+            form.push(("client_assertion_type", JWT_BEARER));
+            form.push(("client_assertion", &assertion));
         }
     }
     let answer = fetcher.send(request.form(&form)).await?;
-    read(&answer, client.authentication)
+    read(&answer, &client.proof)
 }
 
 /// RFC 6749 §2.3.1 has id and secret form-encoded before they are put into the header.
@@ -38,7 +55,7 @@ fn encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-fn read(answer: &Answer, authentication: ClientAuthentication) -> Result<Claims, Trouble> {
+fn read(answer: &Answer, proof: &ClientProof) -> Result<Claims, Trouble> {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,
@@ -56,7 +73,7 @@ fn read(answer: &Answer, authentication: ClientAuthentication) -> Result<Claims,
         (400, Ok("unsupported_token_type")) => Err(Reason::NotIntrospectable.into()),
         // With the header, a provider that doubts *us* must say 401 (RFC 6749 §5.2), so this is about
         // the token's client. In the body we can't tell, and blame nobody.
-        (400, Ok("invalid_client")) if authentication == ClientAuthentication::Basic => {
+        (400, Ok("invalid_client")) if matches!(proof, ClientProof::Basic(_)) => {
             Err(Reason::RefusedByIssuer.into())
         }
         _ => Err(Trouble::unexpected(answer)),

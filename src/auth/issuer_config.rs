@@ -5,7 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{Algorithm, ClientCredentials};
+use super::{Algorithm, ClaimPath, ClientCredentials};
 use crate::{
     metadata::{DiscoveryConfig, Issuer},
     units::HumanDuration,
@@ -39,6 +39,8 @@ pub struct IssuerConfig {
     /// By how much clocks may differ: `exp` is that much later, `nbf` and `iat` that much earlier.
     /// Default 60 s.
     pub leeway: HumanDuration,
+    /// Where its tokens say who calls and what for.
+    pub claims: ClaimsConfig,
     /// When its metadata is fetched.
     pub discovery: DiscoveryConfig,
     /// When its keys are fetched.
@@ -59,6 +61,7 @@ impl IssuerConfig {
             algorithms: Algorithm::ALL.to_vec(),
             token_types: vec!["at+jwt".to_owned()],
             leeway: HumanDuration::from_secs(60),
+            claims: ClaimsConfig::default(),
             discovery: DiscoveryConfig::default(),
             keys: KeysConfig::default(),
         }
@@ -72,6 +75,30 @@ impl IssuerConfig {
             Verification::Userinfo => true,
             Verification::Auto | Verification::Introspection => self.client.is_some(),
             Verification::Jwt => false,
+        }
+    }
+}
+
+/// Where an issuer's tokens, and its answers about them, say who calls and what for.
+#[derive(Debug, Clone)]
+pub struct ClaimsConfig {
+    /// Whom the issuer vouches for. It has to name one person for good: sessions belong to it, and one
+    /// that can pass to somebody else, as an e-mail address can, passes them on. Default `sub`.
+    pub subject: ClaimPath,
+    /// The agent acting: the first of these that is there. Default `client_id` (RFC 9068 §2.2), `azp`.
+    pub client_id: Vec<ClaimPath>,
+    /// What was agreed to: the first of these that is there, a text of scopes separated by spaces or a
+    /// list of them. Default `scope` (RFC 9068 §2.2.3), `scp`.
+    pub scopes: Vec<ClaimPath>,
+}
+
+impl Default for ClaimsConfig {
+    fn default() -> Self {
+        let named = |name: &str| ClaimPath::named(name);
+        Self {
+            subject: named("sub"),
+            client_id: ["client_id", "azp"].map(named).to_vec(),
+            scopes: ["scope", "scp"].map(named).to_vec(),
         }
     }
 }
@@ -140,10 +167,14 @@ impl fmt::Display for Verification {
 #[derive(Debug, Clone)]
 pub struct KeysConfig {
     /// How long a key set is used before it is fetched again, and so how long a withdrawn key may
-    /// still be taken. Above zero; default 10 min.
+    /// still be taken. Above zero; default 5 min.
     pub refresh_every: HumanDuration,
-    /// Least time between two fetches that unknown key ids make us do. Default 30 s.
+    /// Least time between two fetches that unknown key ids make us do. A set that was replaced and is
+    /// served again, as by a replica that is behind, is not believed for twice as long. Default 30 s.
     pub unknown_key_pause: HumanDuration,
+    /// How long keys are used when no new ones can be had: meanwhile one of them may have been
+    /// withdrawn. Default 24 h.
+    pub stale_max: HumanDuration,
     /// Pause after a fetch that failed. Above zero; default 1 s.
     pub retry_every: HumanDuration,
 }
@@ -151,8 +182,9 @@ pub struct KeysConfig {
 impl Default for KeysConfig {
     fn default() -> Self {
         Self {
-            refresh_every: HumanDuration::from_secs(600),
+            refresh_every: HumanDuration::from_secs(300),
             unknown_key_pause: HumanDuration::from_secs(30),
+            stale_max: HumanDuration::from_secs(24 * 60 * 60),
             retry_every: HumanDuration::from_secs(1),
         }
     }

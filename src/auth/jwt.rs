@@ -8,9 +8,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{
-    Identity, IssuerConfig, Method, Reason,
-    algorithm::Algorithm,
-    claims::{self, Claims, Lifetime},
+    Algorithm, Check, Identity, IssuerConfig, Method, Reason,
+    claims::{self, Claims},
     key_set::{Candidates, KeySet},
 };
 use crate::time::Timestamp;
@@ -21,16 +20,29 @@ const KEY_ID_BYTES_MAX: usize = 256;
 /// Most keys that are tried for a token that names none.
 const TRIES_MAX: usize = 4;
 
-/// A JWT whose claims are in order and whose signature is still to be checked.
+/// A JWT, taken apart. Nothing of it is to be believed yet.
 #[derive(Debug)]
-pub(super) struct Unverified<'t> {
-    algorithm: Algorithm,
-    key_id: Option<String>,
+pub(super) struct Jwt<'t> {
+    header: Map<String, Value>,
+    claims: Claims,
     /// Header and payload as sent, which is what was signed (RFC 7515 §5.2).
     message: &'t [u8],
     signature: Vec<u8>,
-    identity: Identity,
 }
+
+type Rule = fn(&Jwt<'_>, &IssuerConfig) -> Result<(), Reason>;
+
+/// What a JWT passes before [`claims::RULES`].
+const RULES: &[(Check, Rule)] = &[
+    (Check::Algorithm, |jwt, rules| {
+        jwt.algorithm(rules).map(drop)
+    }),
+    (Check::Extensions, |jwt, _| jwt.demands_nothing()),
+    (Check::Type, |jwt, rules| jwt.is_access_token(rules)),
+    (Check::KeyId, |jwt, _| jwt.key_id().map(drop)),
+    (Check::Issuer, |jwt, rules| jwt.is_of_issuer(rules)),
+    (Check::Expiry, |jwt, _| jwt.has_expiry()),
+];
 
 /// What a key set says about a token.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,35 +76,53 @@ pub(super) fn unverified_issuer(token: &str) -> Option<String> {
     }
 }
 
-impl<'t> Unverified<'t> {
-    /// Takes a token apart and checks everything but its signature.
-    pub(super) fn check(
-        token: &'t str,
-        issuer: &IssuerConfig,
-        now: Timestamp,
-    ) -> Result<Self, Reason> {
+impl<'t> Jwt<'t> {
+    /// Takes a token apart.
+    pub(super) fn parse(token: &'t str) -> Result<Self, Reason> {
         let (header, payload, signature) = parts(token).ok_or(Reason::MalformedToken)?;
         let message = &token.as_bytes()[..header.len() + 1 + payload.len()];
-        let header = object(header).ok_or(Reason::MalformedToken)?;
-        let algorithm = check_header(&header, issuer)?;
-        let key_id = key_id(&header)?;
-        let claims = object(payload).ok_or(Reason::MalformedToken)?;
-        let identity = check_claims(claims, issuer, now)?;
         let signature = URL_SAFE_NO_PAD
             .decode(signature)
             .map_err(|_not_base64url| Reason::MalformedToken)?;
         Ok(Self {
-            algorithm,
-            key_id,
+            header: object(header).ok_or(Reason::MalformedToken)?,
+            claims: object(payload).ok_or(Reason::MalformedToken)?,
             message,
             signature,
-            identity,
         })
     }
 
+    /// Checks everything but the signature, up to the first that fails.
+    pub(super) fn check(&self, rules: &IssuerConfig, now: Timestamp) -> Result<(), Reason> {
+        let mut checks = self.checks(rules, now);
+        checks.try_for_each(|(_, outcome)| outcome)
+    }
+
+    /// The same, each by itself.
+    pub(super) fn checks(
+        &self,
+        rules: &IssuerConfig,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (Check, Result<(), Reason>)> {
+        let own = RULES
+            .iter()
+            .map(move |(check, rule)| (*check, rule(self, rules)));
+        let of_claims = claims::RULES
+            .iter()
+            .map(move |(check, rule)| (*check, rule(&self.claims, rules, now)));
+        own.chain(of_claims)
+    }
+
     /// Checks the signature with the keys there are.
-    pub(super) fn signature(&self, keys: &KeySet) -> Signature {
-        let candidates = match keys.candidates(self.key_id.as_deref(), self.algorithm) {
+    pub(super) fn signature(&self, rules: &IssuerConfig, keys: &KeySet) -> Signature {
+        let named = self
+            .algorithm(rules)
+            .and_then(|algorithm| Ok((algorithm, self.key_id()?)));
+        let (algorithm, key_id) = match named {
+            Ok(named) => named,
+            Err(reason) => return Signature::Bad(reason),
+        };
+        let candidates = match keys.candidates(key_id, algorithm) {
             Candidates::Keys(candidates) => candidates,
             Candidates::Unfit => return Signature::Bad(Reason::KeyMismatch),
             Candidates::Unknown => return Signature::UnknownKey,
@@ -102,7 +132,7 @@ impl<'t> Unverified<'t> {
         }
         let verified = candidates
             .iter()
-            .any(|key| key.verifies(self.algorithm, self.message, &self.signature));
+            .any(|key| key.verifies(algorithm, self.message, &self.signature));
         if verified {
             Signature::Good
         } else {
@@ -110,36 +140,65 @@ impl<'t> Unverified<'t> {
         }
     }
 
-    /// Who calls, to be used only after [`Signature::Good`].
-    pub(super) fn into_identity(self) -> Identity {
-        self.identity
+    /// Who calls, to be used only after [`Jwt::check`] and [`Signature::Good`].
+    pub(super) fn into_identity(self, rules: &IssuerConfig) -> Result<Identity, Reason> {
+        claims::identity(self.claims, rules, Method::Jwt)
     }
-}
 
-fn check_header(header: &Map<String, Value>, issuer: &IssuerConfig) -> Result<Algorithm, Reason> {
-    let algorithm = header
-        .get("alg")
-        .and_then(Value::as_str)
-        .and_then(|name| name.parse().ok())
-        .filter(|algorithm| issuer.algorithms.contains(algorithm))
-        .ok_or(Reason::Algorithm)?;
-    // Even an empty or malformed `crit`: whoever wrote it wanted something we don't do.
-    if header.contains_key("crit") {
-        return Err(Reason::Critical);
+    fn algorithm(&self, rules: &IssuerConfig) -> Result<Algorithm, Reason> {
+        self.header
+            .get("alg")
+            .and_then(Value::as_str)
+            .and_then(|name| name.parse().ok())
+            .filter(|algorithm| rules.algorithms.contains(algorithm))
+            .ok_or(Reason::Algorithm)
     }
-    let kind = match header.get("typ") {
-        None => "",
-        Some(Value::String(kind)) => short_type(kind),
-        Some(_) => return Err(Reason::WrongType),
-    };
-    if !issuer
-        .token_types
-        .iter()
-        .any(|allowed| short_type(allowed).eq_ignore_ascii_case(kind))
-    {
-        return Err(Reason::WrongType);
+
+    fn demands_nothing(&self) -> Result<(), Reason> {
+        // Even an empty or malformed `crit`: whoever wrote it wanted something we don't do.
+        if self.header.contains_key("crit") {
+            return Err(Reason::Critical);
+        }
+        Ok(())
     }
-    Ok(algorithm)
+
+    fn is_access_token(&self, rules: &IssuerConfig) -> Result<(), Reason> {
+        let kind = match self.header.get("typ") {
+            None => "",
+            Some(Value::String(kind)) => short_type(kind),
+            Some(_) => return Err(Reason::WrongType),
+        };
+        let mut allowed = rules.token_types.iter();
+        if allowed.any(|allowed| short_type(allowed).eq_ignore_ascii_case(kind)) {
+            Ok(())
+        } else {
+            Err(Reason::WrongType)
+        }
+    }
+
+    fn key_id(&self) -> Result<Option<&str>, Reason> {
+        match self.header.get("kid") {
+            None => Ok(None),
+            Some(Value::String(id)) if id.len() > KEY_ID_BYTES_MAX => Err(Reason::KeyIdTooLong),
+            Some(Value::String(id)) => Ok(Some(id)),
+            Some(_) => Err(Reason::MalformedToken),
+        }
+    }
+
+    fn is_of_issuer(&self, rules: &IssuerConfig) -> Result<(), Reason> {
+        if self.claims.get("iss").and_then(Value::as_str) == Some(rules.issuer.as_str()) {
+            Ok(())
+        } else {
+            Err(Reason::WrongIssuer)
+        }
+    }
+
+    fn has_expiry(&self) -> Result<(), Reason> {
+        match claims::expiry(&self.claims)? {
+            Some(_) => Ok(()),
+            None => Err(Reason::MalformedExpiry),
+        }
+    }
 }
 
 /// `application/at+jwt` and `at+jwt` are the same media type (RFC 7515 §4.1.9).
@@ -148,28 +207,6 @@ fn short_type(kind: &str) -> &str {
         Some((prefix, short)) if prefix.eq_ignore_ascii_case("application/") => short,
         _ => kind,
     }
-}
-
-fn key_id(header: &Map<String, Value>) -> Result<Option<String>, Reason> {
-    match header.get("kid") {
-        None => Ok(None),
-        Some(Value::String(id)) if id.len() > KEY_ID_BYTES_MAX => Err(Reason::KeyIdTooLong),
-        Some(Value::String(id)) => Ok(Some(id.clone())),
-        Some(_) => Err(Reason::MalformedToken),
-    }
-}
-
-fn check_claims(claims: Claims, issuer: &IssuerConfig, now: Timestamp) -> Result<Identity, Reason> {
-    if claims.get("iss").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
-        return Err(Reason::WrongIssuer);
-    }
-    let lifetime = Lifetime::check(&claims, issuer, now)?;
-    if lifetime.expires_at.is_none() {
-        return Err(Reason::MalformedExpiry);
-    }
-    let mut identity = claims::identity(claims, issuer, Method::Jwt)?;
-    identity.expires_at = lifetime.expires_at;
-    Ok(identity)
 }
 
 /// Header, payload and signature, still encoded.

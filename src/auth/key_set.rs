@@ -105,6 +105,11 @@ impl KeySet {
             .all(|old| self.keys.iter().any(|key| key.published == old.published))
     }
 
+    /// Whether it is the same set, in whatever order.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.keeps_all_of(other) && other.keeps_all_of(self)
+    }
+
     /// The keys that may have signed a token with this `kid` and `alg`.
     pub(super) fn candidates(&self, id: Option<&str>, algorithm: Algorithm) -> Candidates<'_> {
         let mut id_is_known = false;

@@ -3,16 +3,19 @@
 //!
 //! [`Keys`] is a handle that many flights share; the [`Examiner`](super::examiner::Examiner) runs
 //! [`Keys::keep_fresh`], the only place that fetches, so there is never more than one fetch under way.
-//! A good answer replaces the set whole, so that a withdrawn key is gone; a failure leaves the old
-//! keys and is tried again every second.
+//! What becomes of a good answer is [`Editions`]' to say. A failure leaves the old keys, until they are
+//! too old, and is tried again every second, or when the issuer says.
 //!
 //! A key may sign seconds before it is published, and providers cache what they publish. So a token
 //! of an unknown key earns one fetch, past every cache, but no more than one in
 //! [`KeysConfig::unknown_key_pause`] however many there are (K35, K38).
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use reqwest::header::CACHE_CONTROL;
@@ -24,11 +27,18 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{AuthError, Counters, KeysConfig, key_set::KeySet};
+use super::{
+    AuthError, Counters, KeysConfig,
+    key_editions::{Edition, Editions, Taken},
+    key_set::KeySet,
+};
 use crate::{
     fetch::{FetchError, Fetcher},
-    metadata::Discovery,
+    metadata::{Discovery, Issuer},
 };
+
+/// How long a set that was left is doubted, in [`KeysConfig::unknown_key_pause`]s: 60 s by default.
+const LAG_IN_PAUSES: u32 = 2;
 
 /// A handle on one issuer's keys. Clones share them.
 #[derive(Debug, Clone)]
@@ -44,13 +54,15 @@ struct Inner {
     counters: Arc<Counters>,
     state: watch::Sender<State>,
     wanted: Notify,
-    /// That of `state.current`, to be read on every cache hit without a lock.
+    /// That of `state.editions`, to be read on every cache hit without a lock.
     generation: AtomicU64,
+    /// Fetches that brought a set, likewise.
+    fetched: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    current: Option<Edition>,
+    editions: Editions,
     /// Attempts that have ended.
     attempts: u64,
     /// How the last of them ended.
@@ -61,12 +73,10 @@ struct State {
     forced_at: Option<Instant>,
 }
 
-/// A key set, and its place in the row of those that took a key away.
-#[derive(Debug, Clone)]
-pub(super) struct Edition {
-    pub(super) keys: Arc<KeySet>,
-    /// Grows only when a key is withdrawn: verdicts of an older generation may rest on it.
-    pub(super) generation: u64,
+/// No keys: in words that are the same each time, so that the log can tell news from repetition.
+struct NoKeys {
+    why: &'static str,
+    retry_after: Option<Duration>,
 }
 
 impl Keys {
@@ -85,6 +95,7 @@ impl Keys {
                 state: watch::Sender::new(State::default()),
                 wanted: Notify::new(),
                 generation: AtomicU64::new(0),
+                fetched: AtomicU64::new(0),
             }),
         }
     }
@@ -94,10 +105,21 @@ impl Keys {
         self.inner.generation.load(Ordering::Acquire)
     }
 
+    /// How often a key set was had.
+    pub(super) fn fetched(&self) -> u64 {
+        self.inner.fetched.load(Ordering::Acquire)
+    }
+
+    /// When an unknown key may next make us fetch.
+    pub(super) fn next_look(&self) -> Instant {
+        let forced_at = self.inner.state.borrow().forced_at;
+        let pause = self.inner.config.unknown_key_pause.get();
+        forced_at.map_or_else(Instant::now, |at| at + pause)
+    }
+
     /// How many keys there are; `None` before any could be had.
     pub(super) fn count(&self) -> Option<usize> {
-        let state = self.inner.state.borrow();
-        state.current.as_ref().map(|edition| edition.keys.len())
+        self.at_hand().map(|edition| edition.keys.len())
     }
 
     /// Why the last fetch failed, if it did.
@@ -105,12 +127,17 @@ impl Keys {
         self.inner.state.borrow().failure
     }
 
+    /// The keys there are, without waiting.
+    pub(super) fn at_hand(&self) -> Option<Edition> {
+        self.inner.state.borrow().editions.current().cloned()
+    }
+
     /// The keys there are, waiting for the first attempt to get them if none has ended yet.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`] where there are none.
     pub(super) async fn current(&self) -> Result<Edition, AuthError> {
-        if let Some(edition) = self.inner.state.borrow().current.clone() {
+        if let Some(edition) = self.at_hand() {
             return Ok(edition);
         }
         // Discovery fails fast while the issuer is down; the fetch of keys has then not begun.
@@ -128,8 +155,12 @@ impl Keys {
     /// keys there are anyway.
     ///
     /// # Errors
-    /// [`AuthError::Unavailable`] where the issuer could not be asked.
+    /// [`AuthError::Unavailable`] where the issuer could not be asked; at once while it is known that
+    /// it can't.
     pub(super) async fn refreshed(&self) -> Result<Edition, AuthError> {
+        if self.failure().is_some() {
+            return Err(AuthError::unavailable());
+        }
         let mut awaited = 0;
         self.inner.state.send_if_modified(|state| {
             awaited = state.attempts;
@@ -158,28 +189,31 @@ impl Keys {
         // The sender lives in `self`, so waiting can't fail.
         state
             .ok()
-            .and_then(|state| state.current.clone())
+            .and_then(|state| state.editions.current().cloned())
             .ok_or(AuthError::unavailable())
+    }
+
+    /// Looks at once at what the issuer publishes now, and believes it.
+    pub(super) fn look_again(&self) {
+        self.inner
+            .state
+            .send_modify(|state| state.editions.forget_left());
+        self.inner.wanted.notify_one();
     }
 
     /// Fetches as soon as the issuer's metadata is there, and again and again; never ends.
     pub(super) async fn keep_fresh(&self) {
         loop {
-            let failure_before = self.failure();
             let fetched = self.fetch().await;
-            let pause = match &fetched {
-                Ok(_) => self.inner.config.refresh_every,
-                Err(_) => self.inner.config.retry_every,
-            };
-            self.take_in(fetched, failure_before);
+            let pause = self.take_in(fetched);
             select! {
-                () = sleep(pause.get()) => {}
+                () = sleep(pause) => {}
                 () = self.inner.wanted.notified() => {}
             }
         }
     }
 
-    async fn fetch(&self) -> Result<KeySet, &'static str> {
+    async fn fetch(&self) -> Result<KeySet, NoKeys> {
         let server = self.inner.discovery.available().await;
         self.inner.state.send_if_modified(|state| {
             state.under_way = true;
@@ -191,42 +225,54 @@ impl Keys {
             .ok_or("the issuer's metadata has no jwks_uri")?;
         let fetcher = &self.inner.fetcher;
         let request = fetcher.get(url).header(CACHE_CONTROL, "no-cache");
-        let answer = fetcher.send(request).await.map_err(|error| why(&error))?;
-        let document: Value = answer.json().map_err(|error| why(&error))?;
-        KeySet::parse(&document).ok_or("the key set has no usable key")
+        let document: Value = fetcher.send(request).await?.json()?;
+        Ok(KeySet::parse(&document).ok_or("the key set has no usable key")?)
     }
 
-    fn take_in(&self, fetched: Result<KeySet, &'static str>, failure_before: Option<&str>) {
-        let issuer = self.inner.discovery.issuer();
-        match &fetched {
-            Ok(keys) if failure_before.is_some() => {
-                info!(%issuer, keys = keys.len(), "issuer's keys are back");
-            }
-            // Once for each kind of trouble: an outage must not fill the log.
-            Err(error) if failure_before != Some(error) => {
-                warn!(%issuer, error, "could not fetch the issuer's keys");
-            }
-            _ => {}
-        }
+    /// Takes in what came of a fetch, and says how long to wait before the next.
+    fn take_in(&self, fetched: Result<KeySet, NoKeys>) -> Duration {
+        let (now, config) = (Instant::now(), &self.inner.config);
+        let mut pause = config.refresh_every.get();
         self.inner.state.send_modify(|state| {
             state.attempts += 1;
             state.under_way = false;
             match fetched {
                 Ok(keys) => {
-                    state.failure = None;
-                    state.publish(keys);
+                    self.inner.fetched.fetch_add(1, Ordering::AcqRel);
+                    let count = keys.len();
+                    let lag = config.unknown_key_pause.get() * LAG_IN_PAUSES;
+                    if state.editions.take_in(keys, now, lag) == Taken::Doubted {
+                        pause = pause.min(config.unknown_key_pause.get());
+                        self.doubt();
+                    }
+                    if state.failure.take().is_some() {
+                        info!(issuer = %self.issuer(), keys = count, "issuer's keys are back");
+                    }
                 }
-                Err(error) => {
+                Err(NoKeys { why, retry_after }) => {
+                    pause = config.retry_every.get().max(retry_after.unwrap_or_default());
+                    let given_up = state.editions.give_up(now, config.stale_max.get());
+                    // Once for each kind of trouble: an outage must not fill the log.
+                    if given_up || state.failure != Some(why) {
+                        warn!(issuer = %self.issuer(), error = why, given_up, "could not fetch the issuer's keys");
+                    }
                     self.inner.counters.count_key_fetch_failure();
-                    state.failure = Some(error);
+                    state.failure = Some(why);
                 }
             }
-            let generation = state
-                .current
-                .as_ref()
-                .map_or(0, |edition| edition.generation);
+            let generation = state.editions.generation();
             self.inner.generation.store(generation, Ordering::Release);
         });
+        pause
+    }
+
+    fn doubt(&self) {
+        self.inner.counters.count_stale_key_set();
+        warn!(issuer = %self.issuer(), "issuer served keys it had replaced; keeping the newer ones");
+    }
+
+    fn issuer(&self) -> &Issuer {
+        self.inner.discovery.issuer()
     }
 }
 
@@ -238,29 +284,31 @@ impl State {
                 .forced_at
                 .is_none_or(|forced_at| now >= forced_at + config.unknown_key_pause.get())
     }
+}
 
-    fn publish(&mut self, keys: KeySet) {
-        let generation = match &self.current {
-            None => 0,
-            Some(older) if keys.keeps_all_of(&older.keys) => older.generation,
-            Some(older) => older.generation + 1,
-        };
-        self.current = Some(Edition {
-            keys: Arc::new(keys),
-            generation,
-        });
+impl From<&'static str> for NoKeys {
+    fn from(why: &'static str) -> Self {
+        Self {
+            why,
+            retry_after: None,
+        }
     }
 }
 
-/// In words that are the same each time, so that the log can tell news from repetition.
-fn why(error: &FetchError) -> &'static str {
-    match error {
-        FetchError::Setup(_) => "no HTTP client",
-        FetchError::Deadline(_) => "no answer in time",
-        FetchError::Unreachable { .. } => "unreachable",
-        FetchError::OutOfReach { .. } => "out of reach",
-        FetchError::TooLarge(_) => "the answer is too large",
-        FetchError::Status { .. } => "the answer is no success",
-        FetchError::Unreadable(_) => "the answer is not JSON",
+impl From<FetchError> for NoKeys {
+    fn from(error: FetchError) -> Self {
+        let why = match &error {
+            FetchError::Setup(_) => "no HTTP client",
+            FetchError::Deadline(_) => "no answer in time",
+            FetchError::Unreachable { .. } => "unreachable",
+            FetchError::OutOfReach { .. } => "out of reach",
+            FetchError::TooLarge(_) => "the answer is too large",
+            FetchError::Status { .. } => "the answer is no success",
+            FetchError::Unreadable(_) => "the answer is not JSON",
+        };
+        Self {
+            why,
+            retry_after: error.stay_away(),
+        }
     }
 }

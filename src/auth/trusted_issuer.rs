@@ -4,24 +4,20 @@
 //! Called by the [`Examiner`](super::examiner::Examiner) once per unknown token, never on a hit. Holds
 //! no verdict. With several issuers, one of these each, which share nothing but the HTTP client.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{
     AuthError, Counters, IssuerConfig, Method, Reason, Verification,
     cache::{Validity, Verified},
-    claims::{self, Claims, Lifetime},
+    claims,
     config::LimitsConfig,
     counters::Outcome,
     introspection,
-    jwt::{self, Signature, Unverified},
+    jwt::{self, Jwt, Signature},
     keys::Keys,
-    upstream::Trouble,
+    questions::{Asker, Questions},
     userinfo,
 };
 use crate::{
@@ -36,12 +32,10 @@ pub(super) struct TrustedIssuer {
     config: IssuerConfig,
     discovery: Discovery,
     keys: Keys,
+    questions: Questions,
     fetcher: Fetcher,
     clock: Clock,
     counters: Arc<Counters>,
-    questions: Semaphore,
-    /// Whether the last question had no answer, so that an outage is logged once.
-    is_silent: AtomicBool,
 }
 
 impl TrustedIssuer {
@@ -63,15 +57,15 @@ impl TrustedIssuer {
             config.keys.clone(),
             Arc::clone(&counters),
         );
+        let questions = Questions::new(config.issuer.clone(), limits, Arc::clone(&counters));
         Self {
             config,
             discovery,
             keys,
+            questions,
             fetcher,
             clock,
             counters,
-            questions: Semaphore::new(limits.upstream_max.max(1)),
-            is_silent: AtomicBool::new(false),
         }
     }
 
@@ -90,6 +84,10 @@ impl TrustedIssuer {
 
     pub(super) fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    pub(super) fn questions(&self) -> &Questions {
+        &self.questions
     }
 
     /// Whether JWTs are verified by the key set here.
@@ -114,12 +112,12 @@ impl TrustedIssuer {
     /// # Errors
     /// [`AuthError::Refused`] for a definite no, [`AuthError::Unavailable`] where nobody could be
     /// asked.
-    pub(super) async fn examine(&self, token: &str) -> Result<Verified, AuthError> {
+    pub(super) async fn examine(&self, token: &str, asker: Asker) -> Result<Verified, AuthError> {
         let method = self.method_for(token)?;
         let examined = match method {
             Method::Jwt => self.by_keys(token).await,
-            Method::Introspection => self.by_introspection(token).await,
-            Method::Userinfo => self.by_userinfo(token).await,
+            Method::Introspection => self.by_introspection(token, asker).await,
+            Method::Userinfo => self.by_userinfo(token, asker).await,
         };
         let outcome = match &examined {
             Ok(_) => Outcome::Verified,
@@ -141,55 +139,75 @@ impl TrustedIssuer {
     }
 
     async fn by_keys(&self, token: &str) -> Result<Verified, AuthError> {
-        let token = Unverified::check(token, &self.config, self.clock.now())?;
-        let mut edition = self.keys.current().await?;
-        let mut signature = token.signature(&edition.keys);
-        if signature == Signature::UnknownKey {
-            edition = self.keys.refreshed().await?;
-            signature = token.signature(&edition.keys);
-        }
+        let jwt = Jwt::parse(token)?;
+        jwt.check(&self.config, self.clock.now())
+            .inspect_err(|reason| self.suspect_clocks(*reason, &jwt))?;
+        let (signature, generation) = self.signature(&jwt).await?;
         match signature {
             Signature::Good => Ok(Verified {
-                identity: token.into_identity(),
-                validity: Validity::Keys(edition.generation),
+                identity: jwt.into_identity(&self.config)?,
+                validity: Validity::Keys(generation),
             }),
             Signature::Bad(reason) => Err(reason.into()),
             Signature::UnknownKey => Err(Reason::UnknownKey.into()),
         }
     }
 
-    async fn by_introspection(&self, token: &str) -> Result<Verified, AuthError> {
+    /// Whether a key of the issuer signed it, and the generation of keys that says so.
+    async fn signature(&self, jwt: &Jwt<'_>) -> Result<(Signature, u64), AuthError> {
+        let mut edition = self.keys.current().await?;
+        let mut signature = jwt.signature(&self.config, &edition.keys);
+        if signature == Signature::UnknownKey {
+            edition = self.keys.refreshed().await?;
+            signature = jwt.signature(&self.config, &edition.keys);
+        }
+        Ok((signature, edition.generation))
+    }
+
+    /// Counts a token of the future, if its issuer signed it: anybody could make one up (F10).
+    fn suspect_clocks(&self, reason: Reason, jwt: &Jwt<'_>) {
+        if !matches!(reason, Reason::NotYetValid | Reason::IssuedInFuture) {
+            return;
+        }
+        let keys = self.keys.at_hand();
+        let signed = keys
+            .is_some_and(|edition| jwt.signature(&self.config, &edition.keys) == Signature::Good);
+        if signed {
+            warn!(issuer = %self.config.issuer, %reason, "clocks differ by more than the leeway");
+            self.counters.count_clock_skew();
+        }
+    }
+
+    async fn by_introspection(&self, token: &str, asker: Asker) -> Result<Verified, AuthError> {
         let server = self.discovered().await?;
         let (Some(endpoint), Some(client)) = (server.introspection_endpoint(), &self.config.client)
         else {
             return Err(self.silent("no introspection endpoint, or no client to ask it as"));
         };
-        let _question = self.question().await?;
-        let answer = introspection::ask(&self.fetcher, endpoint, client, token).await;
-        let claims = self.heard(answer)?;
+        let now = self.clock.now();
+        let place = (&self.config.issuer, endpoint);
+        let question = introspection::ask(&self.fetcher, place, client, token, now);
+        let claims = self.questions.ask(asker, question).await?;
         let issuer = self.config.issuer.as_str();
         if claims.get("iss").is_some_and(|found| found != issuer) {
             return Err(Reason::WrongIssuer.into());
         }
-        let lifetime = Lifetime::check(&claims, &self.config, self.clock.now())?;
-        let mut identity = claims::identity(claims, &self.config, Method::Introspection)?;
-        identity.expires_at = lifetime.expires_at;
+        claims::check(&claims, &self.config, now)?;
         Ok(Verified {
-            identity,
+            identity: claims::identity(claims, &self.config, Method::Introspection)?,
             validity: Validity::Answer {
                 unverified_expiry: None,
             },
         })
     }
 
-    async fn by_userinfo(&self, token: &str) -> Result<Verified, AuthError> {
+    async fn by_userinfo(&self, token: &str, asker: Asker) -> Result<Verified, AuthError> {
         let server = self.discovered().await?;
         let Some(endpoint) = server.userinfo_endpoint() else {
             return Err(self.silent("no userinfo endpoint"));
         };
-        let _question = self.question().await?;
-        let answer = userinfo::ask(&self.fetcher, endpoint, token).await;
-        let claims = self.heard(answer)?;
+        let question = userinfo::ask(&self.fetcher, endpoint, token);
+        let claims = self.questions.ask(asker, question).await?;
         Ok(Verified {
             identity: claims::identity(claims, &self.config, Method::Userinfo)?,
             validity: Validity::Answer {
@@ -203,31 +221,8 @@ impl TrustedIssuer {
         server.ok_or(AuthError::unavailable())
     }
 
-    /// Waits for a turn to ask. The examiner sets the deadline.
-    async fn question(&self) -> Result<SemaphorePermit<'_>, AuthError> {
-        let turn = self.questions.acquire().await;
-        turn.map_err(|_closed| AuthError::unavailable())
-    }
-
-    /// Keeps a verdict apart from silence, and logs where silence begins and ends.
-    fn heard(&self, answer: Result<Claims, Trouble>) -> Result<Claims, AuthError> {
-        if let Err(Trouble::NoAnswer { why, retry_after }) = answer {
-            self.silent(&why);
-            return Err(AuthError::unavailable_for(retry_after));
-        }
-        if self.is_silent.swap(false, Ordering::Relaxed) {
-            info!(issuer = %self.config.issuer, "authorization server answers again");
-        }
-        answer.map_err(|trouble| match trouble {
-            Trouble::No(reason) => reason.into(),
-            Trouble::NoAnswer { .. } => AuthError::unavailable(),
-        })
-    }
-
     fn silent(&self, why: &str) -> AuthError {
-        if !self.is_silent.swap(true, Ordering::Relaxed) {
-            warn!(issuer = %self.config.issuer, error = why, "could not ask the authorization server about a token");
-        }
+        self.questions.silent(why);
         AuthError::unavailable()
     }
 }

@@ -104,10 +104,10 @@ mod tests {
     // K30
     #[test]
     fn what_an_overloaded_issuer_says_about_coming_back_is_kept() {
-        let Trouble::NoAnswer { retry_after, .. } = trouble(429, "") else {
+        let Trouble::NoAnswer { stay_away, .. } = trouble(429, "") else {
             panic!("a verdict");
         };
 
-        assert_eq!(retry_after, Some(Duration::from_secs(9)));
+        assert_eq!(stay_away, Some(Duration::from_secs(9)));
     }
 }

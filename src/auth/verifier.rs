@@ -13,7 +13,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Audiences, AuthError, BearerToken, Config, Counters, Principal, Reason, Verification,
-    cache::Remembered, desk::Desk, digest::Digester, jwt,
+    cache::Remembered, desk::Desk, digest::Digester, jwt, questions::Asker,
 };
 use crate::{fetch::Fetcher, metadata::Discovery, time::Clock};
 
@@ -59,6 +59,8 @@ pub struct Usage {
     pub refusals: usize,
     /// Callers waiting for a verdict.
     pub waiting: usize,
+    /// Whether the issuer has not answered lately, and is asked once a second only.
+    pub resting: bool,
 }
 
 impl Verifier {
@@ -148,10 +150,12 @@ impl Verifier {
             bytes: sum.bytes + one.bytes,
             refusals: sum.refusals + one.refusals,
             waiting: sum.waiting + one.waiting,
+            resting: sum.resting || one.resting,
         })
     }
 
-    /// Forgets every verdict: each caller is verified anew at its next request.
+    /// Forgets every verdict, and fetches keys anew: each caller is verified at its next request as if
+    /// it was the first (F26).
     pub fn forget_all(&self) {
         for desk in &self.inner.desks {
             desk.forget_all();
@@ -177,11 +181,16 @@ impl Inner {
                     self.counters.count_refusal_hit();
                     return Err(reason.into());
                 }
+                Remembered::Stale(_) => {
+                    self.counters.count_miss();
+                    return desk.ask(digest, token, Asker::Known).await;
+                }
                 Remembered::Nothing => {}
             }
         }
         self.counters.count_miss();
-        self.desk_for(token.expose())?.ask(digest, token).await
+        let desk = self.desk_for(token.expose())?;
+        desk.ask(digest, token, Asker::Stranger).await
     }
 
     /// Whose rules a token is held against.

@@ -5,12 +5,14 @@ use url::Url;
 use super::{Config, Key, Problem};
 
 /// Settings that mean nothing at zero.
-const ABOVE_ZERO: [&str; 33] = [
+const ABOVE_ZERO: &[&str] = &[
     "server.workers",
     "issuer.metadata_refresh",
     "issuer.keys_refresh",
+    "issuer.keys_stale_max",
     "verifier.waiters_max",
     "verifier.upstream_max",
+    "verifier.upstream_per_second",
     "verifier.verdict_within",
     "transport.body_max",
     "transport.body_deadline",
@@ -46,7 +48,7 @@ impl Config {
     #[must_use]
     pub fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = ABOVE_ZERO
-            .into_iter()
+            .iter()
             .filter(|path| Key::find(path).is_some_and(|key| is_zero(&key.get(self))))
             .map(|path| problem(path, "must be above zero"))
             .collect();

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::{Config, ConfigError, KEYS, Key, Problem};
 use crate::{
     auth::{
-        self, Algorithm, CacheConfig, ClientAuthentication, ClientCredentials, IssuerConfig,
-        KeysConfig, LimitsConfig, Verification,
+        self, Algorithm, CacheConfig, ClaimsConfig, ClientAuthentication, ClientCredentials,
+        ClientKey, ClientProof, IssuerConfig, KeysConfig, LimitsConfig, Verification,
     },
     metadata::{DiscoveryConfig, Issuer},
     secret::Secret,
@@ -30,12 +30,17 @@ pub struct IssuerSection {
     pub introspection_client_secret_file: Option<PathBuf>,
     pub introspection_client_secret: Option<Secret>,
     pub introspection_client_authentication: ClientAuthentication,
+    /// The private key's file, in PEM.
+    pub introspection_client_key_file: Option<PathBuf>,
+    pub introspection_client_key_id: Option<String>,
+    pub introspection_client_key_algorithm: Option<Algorithm>,
     pub introspection_without_audience: bool,
     pub opaque_tokens: bool,
     pub audiences: Vec<String>,
     pub algorithms: Vec<Algorithm>,
     pub token_types: Vec<String>,
     pub leeway: HumanDuration,
+    pub claims: ClaimsConfig,
     pub discovery: DiscoveryConfig,
     pub keys: KeysConfig,
 }
@@ -58,12 +63,16 @@ impl Default for IssuerSection {
             introspection_client_secret_file: None,
             introspection_client_secret: None,
             introspection_client_authentication: ClientAuthentication::default(),
+            introspection_client_key_file: None,
+            introspection_client_key_id: None,
+            introspection_client_key_algorithm: None,
             introspection_without_audience: false,
             opaque_tokens: true,
             audiences: Vec::new(),
             algorithms: Algorithm::ALL.to_vec(),
             token_types: vec!["at+jwt".to_owned()],
             leeway: HumanDuration::from_secs(60),
+            claims: ClaimsConfig::default(),
             discovery: DiscoveryConfig::default(),
             keys: KeysConfig::default(),
         }
@@ -176,49 +185,91 @@ impl IssuerSection {
             algorithms: self.algorithms.clone(),
             token_types: self.token_types.clone(),
             leeway: self.leeway,
+            claims: self.claims.clone(),
             discovery: self.discovery.clone(),
             keys: self.keys.clone(),
         })
     }
 
     fn client(&self, at: &str) -> Result<Option<ClientCredentials>, Problem> {
-        let secret = match (
+        let proof = self.proof(at)?;
+        match (self.introspection_client_id.clone(), proof) {
+            (Some(id), Some(proof)) => Ok(Some(ClientCredentials { id, proof })),
+            (None, None) if self.verification == Verification::Introspection => Err(problem(
+                at,
+                "introspection_client_id",
+                "is needed for introspection, and its secret or key",
+            )),
+            (None, None) => Ok(None),
+            (Some(_), None) => {
+                let needed = match self.introspection_client_authentication {
+                    ClientAuthentication::PrivateKey => "introspection_client_key_file",
+                    ClientAuthentication::Basic | ClientAuthentication::Post => {
+                        "introspection_client_secret_file"
+                    }
+                };
+                Err(problem(
+                    at,
+                    needed,
+                    "is needed beside introspection_client_id",
+                ))
+            }
+            (None, Some(_)) => {
+                let text = "is needed beside its secret or key";
+                Err(problem(at, "introspection_client_id", text))
+            }
+        }
+    }
+
+    /// What shows who we are, by the way that was chosen; what belongs to another way is a mistake.
+    fn proof(&self, at: &str) -> Result<Option<ClientProof>, Problem> {
+        let secret = self.secret(at)?;
+        let key = self.key(at)?;
+        let way = self.introspection_client_authentication;
+        let idle = match way {
+            ClientAuthentication::PrivateKey => {
+                secret.as_ref().map(|_| "introspection_client_secret")
+            }
+            ClientAuthentication::Basic | ClientAuthentication::Post => {
+                key.as_ref().map(|_| "introspection_client_key_file")
+            }
+        };
+        if let Some(idle) = idle {
+            let text = format!("is not used with introspection_client_authentication = {way}");
+            return Err(problem(at, idle, &text));
+        }
+        Ok(match way {
+            ClientAuthentication::Basic => secret.map(ClientProof::Basic),
+            ClientAuthentication::Post => secret.map(ClientProof::Post),
+            ClientAuthentication::PrivateKey => key.map(ClientProof::PrivateKey),
+        })
+    }
+
+    fn secret(&self, at: &str) -> Result<Option<Secret>, Problem> {
+        match (
             &self.introspection_client_secret_file,
             &self.introspection_client_secret,
         ) {
             (Some(_), Some(_)) => {
                 let text = "is set beside introspection_client_secret_file: keep one of them";
-                return Err(problem(at, "introspection_client_secret", text));
+                Err(problem(at, "introspection_client_secret", text))
             }
-            (Some(file), None) => Some(Secret::from_file(file).map_err(|error| {
+            (Some(file), None) => Secret::from_file(file).map(Some).map_err(|error| {
                 problem(at, "introspection_client_secret_file", &error.to_string())
-            })?),
-            (None, secret) => secret.clone(),
-        };
-        let authentication = self.introspection_client_authentication;
-        match (self.introspection_client_id.clone(), secret) {
-            (Some(id), Some(secret)) => Ok(Some(ClientCredentials {
-                id,
-                secret,
-                authentication,
-            })),
-            (None, None) if self.verification == Verification::Introspection => Err(problem(
-                at,
-                "introspection_client_id",
-                "is needed for introspection, and its secret",
-            )),
-            (None, None) => Ok(None),
-            (Some(_), None) => Err(problem(
-                at,
-                "introspection_client_secret_file",
-                "is needed beside introspection_client_id",
-            )),
-            (None, Some(_)) => Err(problem(
-                at,
-                "introspection_client_id",
-                "is needed beside its secret",
-            )),
+            }),
+            (None, secret) => Ok(secret.clone()),
         }
+    }
+
+    fn key(&self, at: &str) -> Result<Option<ClientKey>, Problem> {
+        let Some(file) = &self.introspection_client_key_file else {
+            return Ok(None);
+        };
+        let algorithm = self.introspection_client_key_algorithm;
+        let id = self.introspection_client_key_id.clone();
+        let key = ClientKey::from_file(file, algorithm, id);
+        key.map(Some)
+            .map_err(|error| problem(at, "introspection_client_key_file", &error.to_string()))
     }
 }
 

@@ -100,6 +100,8 @@ const TEXT: &str = "text";
 const PATH: &str = "path";
 const ADDRESS: &str = "address and port, as 127.0.0.1:3001";
 const SCOPES: &str = "scopes, separated by spaces";
+const CLAIM: &str = "claim, as sub or /realm_access/roles";
+const CLAIMS: &str = "list of claims, as scope or /realm_access/roles";
 const URLS: &str = "list of URLs";
 
 const SECRET: Key = key!(
@@ -152,8 +154,14 @@ keys! {
     path "issuer.introspection_client_secret_file" = issuer.introspection_client_secret_file, PATH,
         "File with the secret of that client; not readable by others.";
     custom SECRET;
-    plain "issuer.introspection_client_authentication" = issuer.introspection_client_authentication, "client_secret_basic or client_secret_post",
+    plain "issuer.introspection_client_authentication" = issuer.introspection_client_authentication, "client_secret_basic, client_secret_post or private_key_jwt",
         "How that client shows who it is.";
+    path "issuer.introspection_client_key_file" = issuer.introspection_client_key_file, PATH,
+        "File with the private key of that client in PEM, for private_key_jwt; not readable by others.";
+    optional "issuer.introspection_client_key_id" = issuer.introspection_client_key_id, TEXT,
+        "The key's id (kid), where the issuer holds several of that client.";
+    optional "issuer.introspection_client_key_algorithm" = issuer.introspection_client_key_algorithm, "RS256 … ES384 … EdDSA",
+        "What the key signs with, where it is not the usual one of its kind: RS256, EdDSA or that of its curve.";
     plain "issuer.introspection_without_audience" = issuer.introspection_without_audience, TRUTH,
         "Takes opaque tokens whose introspection names no audience, as Logto's never does.";
     plain "issuer.opaque_tokens" = issuer.opaque_tokens, TRUTH,
@@ -166,16 +174,26 @@ keys! {
         "What a JWT's typ may be (RFC 9068); JWT lets in providers that do not follow it.";
     plain "issuer.leeway" = issuer.leeway, DURATION,
         "By how much clocks may differ.";
+    plain "issuer.subject_claim" = issuer.claims.subject, CLAIM,
+        "Whom the issuer vouches for; sessions belong to it, so it has to name one person for good.";
+    list "issuer.client_id_claims" = issuer.claims.client_id, CLAIMS,
+        "The agent acting: the first of these that is there.";
+    list "issuer.scope_claims" = issuer.claims.scopes, CLAIMS,
+        "What was agreed to: the first of these that is there, a text of scopes or a list of them.";
     plain "issuer.metadata_refresh" = issuer.discovery.refresh_every, DURATION,
         "How long the issuer's metadata is used before it is fetched again.";
     plain "issuer.keys_refresh" = issuer.keys.refresh_every, DURATION,
         "How long its keys are used before they are fetched again, and a withdrawn one may still be taken.";
     plain "issuer.unknown_key_pause" = issuer.keys.unknown_key_pause, DURATION,
         "Least time between two fetches that unknown key ids make us do.";
+    plain "issuer.keys_stale_max" = issuer.keys.stale_max, DURATION,
+        "How long keys are used when no new ones can be had.";
     plain "cache.bytes_max" = verifier.cache.bytes_max, SIZE,
         "Memory for verified callers, shared out evenly among the issuers.";
     plain "cache.answer_ttl" = verifier.cache.answer_ttl, DURATION,
         "How long an answer of introspection or userinfo counts.";
+    plain "cache.stale_if_error" = verifier.cache.stale_if_error, DURATION,
+        "How long after such an answer its caller is let in though the issuer can't be asked again; 0s for not at all.";
     plain "cache.refusal_ttl" = verifier.cache.refusal_ttl, DURATION,
         "How long a refusal is remembered.";
     plain "cache.refusals_max" = verifier.cache.refusals_max, COUNT,
@@ -184,6 +202,8 @@ keys! {
         "Callers that may wait for a verdict on a token of one issuer; one more gets a 503.";
     plain "verifier.upstream_max" = verifier.limits.upstream_max, COUNT,
         "Questions to one authorization server under way at once.";
+    plain "verifier.upstream_per_second" = verifier.limits.upstream_per_second, COUNT,
+        "Questions a second to one authorization server about tokens never verified before, which anybody can make up.";
     plain "verifier.verdict_within" = verifier.limits.verdict_within, DURATION,
         "How long a caller waits for a verdict before a 503.";
     optional "resource.url" = resource.url, "URL",

@@ -300,3 +300,55 @@ fn there_are_only_so_many_issuers() {
 
     assert!(refused.contains("issuers: are more than 16"), "{refused}");
 }
+
+#[test]
+fn a_secret_or_a_key_is_set_as_the_way_of_authentication_has_it() {
+    let issuer = "[issuer]\nurl = \"https://a.example\"\nintrospection_client_id = \"usher\"\n";
+    let way = "introspection_client_authentication = \"private_key_jwt\"\n";
+    let secret = "introspection_client_secret = \"s3cret\"\n";
+    let key = "introspection_client_key_file = \"/nowhere/key.pem\"\n";
+    for (settings, complaint) in [
+        (
+            way.to_owned(),
+            "issuer.introspection_client_key_file: is needed beside",
+        ),
+        (
+            format!("{way}{secret}"),
+            "issuer.introspection_client_secret: is not used with",
+        ),
+        (
+            format!("{way}{key}"),
+            "issuer.introspection_client_key_file: could not read",
+        ),
+        (
+            key.to_owned(),
+            "issuer.introspection_client_key_file: could not read",
+        ),
+    ] {
+        let refused = from_file("proof", &format!("{issuer}{settings}")).unwrap_err();
+        assert!(refused.contains(complaint), "{refused}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_is_none_or_that_others_can_read_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let key = file("key", "s3cret, and no PEM");
+    let settings = format!(
+        "[issuer]\nurl = \"https://a.example\"\nintrospection_client_id = \"usher\"\n\
+         introspection_client_authentication = \"private_key_jwt\"\n\
+         introspection_client_key_file = {:?}\n",
+        key.display().to_string()
+    );
+    let refusal = |mode| {
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+        from_file("key-file", &settings).unwrap_err()
+    };
+
+    assert!(refusal(0o644).contains("can be read by others"));
+    let refused = refusal(0o600);
+    assert!(refused.contains("holds no private key in PEM") && !refused.contains("s3cret"));
+    fs::remove_file(key).unwrap();
+}

@@ -5,16 +5,21 @@
 //! cookies. `metadata`, `auth` and `agent` use it, and `idp` with a [`Reach`], since the URLs it asks
 //! are a stranger's. An answer is taken only whole.
 
+mod breaker;
+mod budget;
 mod reach;
 
 use std::{error::Error, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use reach::OutOfReach;
-pub use reach::Reach;
 use reqwest::{RequestBuilder, StatusCode, header};
 use serde::de::DeserializeOwned;
 use url::Url;
+
+pub use breaker::{Attempt, Breaker, FAILURES_MAX, Resting, STAY_AWAY_MAX};
+pub use budget::Budget;
+use reach::OutOfReach;
+pub use reach::Reach;
 
 use crate::units::{ByteSize, HumanDuration};
 
@@ -98,7 +103,38 @@ pub enum FetchError {
     Unreadable(#[source] serde_json::Error),
 }
 
+impl FetchError {
+    /// How long the other side wants not to be asked: `Retry-After` of a 429 or a 503, within
+    /// [`STAY_AWAY_MAX`].
+    #[must_use]
+    pub fn stay_away(&self) -> Option<Duration> {
+        match self {
+            Self::Status {
+                status,
+                retry_after,
+            } => stay_away(*status, *retry_after),
+            _ => None,
+        }
+    }
+}
+
+fn stay_away(status: StatusCode, retry_after: Option<Duration>) -> Option<Duration> {
+    let says_so = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    );
+    retry_after
+        .filter(|_| says_so)
+        .map(|said| said.min(STAY_AWAY_MAX))
+}
+
 impl Answer {
+    /// How long the other side wants not to be asked, as [`FetchError::stay_away`].
+    #[must_use]
+    pub fn stay_away(&self) -> Option<Duration> {
+        stay_away(self.status, self.retry_after)
+    }
+
     /// Whether the status is 2xx.
     #[must_use]
     pub fn is_success(&self) -> bool {

@@ -22,9 +22,10 @@ use crate::{
 pub struct DiscoveryConfig {
     /// How long a copy is used before it is fetched again. Above zero; default 10 min.
     pub refresh_every: HumanDuration,
-    /// First pause after a failure; doubled each time. Above zero; default 250 ms.
+    /// First pause after a failure; doubled each time. Above zero; default 1 s.
     pub retry_first: HumanDuration,
-    /// Longest pause after a failure. Default 2 s, so that a return is noticed within 5 s.
+    /// Longest pause after a failure, unless the other side names a longer one. Default 4 s: a return
+    /// is noticed within 5 s, and four forms of the URL are no more than a question a second.
     pub retry_max: HumanDuration,
 }
 
@@ -32,8 +33,8 @@ impl Default for DiscoveryConfig {
     fn default() -> Self {
         Self {
             refresh_every: HumanDuration::from_secs(600),
-            retry_first: HumanDuration::new(Duration::from_millis(250)),
-            retry_max: HumanDuration::from_secs(2),
+            retry_first: HumanDuration::from_secs(1),
+            retry_max: HumanDuration::from_secs(4),
         }
     }
 }
@@ -176,7 +177,7 @@ impl Discovery {
                     if failure_before.as_deref() != Some(&*sentence(&error)) {
                         warn!(issuer = %self.inner.issuer, error = &error as &dyn Error, "no authorization server metadata");
                     }
-                    sleep(pause).await;
+                    sleep(pause.max(error.stay_away().unwrap_or_default())).await;
                     pause = (pause * 2).min(config.retry_max.get());
                 }
             }
@@ -185,7 +186,8 @@ impl Discovery {
 
     async fn fetch(&self) -> Result<(String, AuthorizationServer), DiscoveryError> {
         let mut urls = self.inner.issuer.well_known_urls();
-        if let Some(known) = &self.inner.state.borrow().found_at {
+        let known = self.inner.state.borrow().found_at.clone();
+        if let Some(known) = &known {
             urls.sort_by_key(|url| url != known);
         }
         let mut worst = None;
@@ -194,15 +196,17 @@ impl Discovery {
                 Ok(server) => return Ok((url, server)),
                 Err(error) => error,
             };
-            let unreachable = error.is_unreachable();
+            // The other forms are on the same host.
+            let is_vain = error.is_unreachable()
+                || error.stay_away().is_some()
+                || (known.is_some() && error.is_server_error());
             if worst
                 .as_ref()
                 .is_none_or(|worst| error.tells_more_than(worst))
             {
                 worst = Some(error);
             }
-            if unreachable {
-                // The other forms are on the same host.
+            if is_vain {
                 break;
             }
         }
@@ -235,6 +239,18 @@ impl DiscoveryError {
             self,
             Self::Fetch(FetchError::Unreachable { .. } | FetchError::Deadline(_))
         )
+    }
+
+    /// How long the other side wants not to be asked.
+    fn stay_away(&self) -> Option<Duration> {
+        match self {
+            Self::Fetch(error) => error.stay_away(),
+            Self::Refused(_) => None,
+        }
+    }
+
+    fn is_server_error(&self) -> bool {
+        matches!(self, Self::Fetch(FetchError::Status { status, .. }) if status.is_server_error())
     }
 
     /// Of several forms tried, the operator wants to hear of the one that exists and is wrong.

@@ -17,7 +17,7 @@ pub(super) struct VerifierMetrics(pub(super) Verifier);
 type Gauge = (&'static str, &'static str, fn(&Usage) -> u64);
 
 /// What there is of each issuer at this moment.
-const GAUGES: [Gauge; 4] = [
+const GAUGES: [Gauge; 5] = [
     ("cache_entries", "Verified callers remembered", |usage| {
         usage.entries as u64
     }),
@@ -30,6 +30,11 @@ const GAUGES: [Gauge; 4] = [
     ("waiting", "Callers waiting for a verdict", |usage| {
         usage.waiting as u64
     }),
+    (
+        "breaker_open",
+        "1 while the issuer has not answered lately and is asked once a second only",
+        |usage| usage.resting.into(),
+    ),
 ];
 
 impl Collector for VerifierMetrics {
@@ -74,6 +79,36 @@ impl Collector for VerifierMetrics {
                 "key_fetch_failures",
                 "Times they could not be had",
                 counters.key_fetch_failures(),
+            ),
+            (
+                "stale_key_sets",
+                "Times an issuer served keys that it had replaced already",
+                counters.stale_key_sets(),
+            ),
+            (
+                "stale_hits",
+                "Callers let in though nobody could be asked about them again",
+                counters.stale_hits(),
+            ),
+            (
+                "questions",
+                "Questions about tokens that were sent to an issuer",
+                counters.questions(),
+            ),
+            (
+                "questions_spared",
+                "Questions that were not sent, since the issuer has not answered lately",
+                counters.questions_spared(),
+            ),
+            (
+                "clock_skew_suspected",
+                "Tokens of the future that their issuer has signed",
+                counters.clock_skews(),
+            ),
+            (
+                "swept",
+                "Entries that had ended and were cleared away",
+                counters.swept(),
             ),
         ] {
             let name = format!("usher_verifier_{name}");

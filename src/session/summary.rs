@@ -29,7 +29,8 @@ pub struct SessionSummary {
     pub silent_for: u64,
     /// Calls that run now.
     pub calls: usize,
-    /// When its owner's last token ends, in seconds since the epoch; nothing where nobody knows.
+    /// When its owner's last token ends, leeway and all, in seconds since the epoch; nothing where nobody
+    /// knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_ends_at: Option<u64>,
 }

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::{NOW, RESOURCE, claims, with};
 use crate::{
     auth::{
-        Identity, IssuerConfig, Reason,
+        ClaimsConfig, Identity, IssuerConfig, Reason,
         fake_issuer::signing::{SigningKey, encoded},
-        jwt::{Signature, Unverified},
+        jwt::{Jwt, Signature},
         key_set::KeySet,
     },
     scope::Scopes,
@@ -25,9 +25,10 @@ fn verdict(token: &str, jwks: &[Value]) -> Result<Identity, Reason> {
 
 fn verdict_by(rules: &IssuerConfig, token: &str, jwks: &[Value]) -> Result<Identity, Reason> {
     let keys = KeySet::parse(&json!({ "keys": jwks })).unwrap_or_default();
-    let token = Unverified::check(token, rules, Timestamp::from_unix_seconds(NOW))?;
-    match token.signature(&keys) {
-        Signature::Good => Ok(token.into_identity()),
+    let token = Jwt::parse(token)?;
+    token.check(rules, Timestamp::from_unix_seconds(NOW))?;
+    match token.signature(rules, &keys) {
+        Signature::Good => token.into_identity(rules),
         Signature::Bad(reason) => Err(reason),
         Signature::UnknownKey => Err(Reason::UnknownKey),
     }
@@ -97,6 +98,67 @@ fn the_client_id_may_be_called_azp_and_the_scopes_scp() {
 
     assert_eq!(identity.client_id.as_deref(), Some("older-agent"));
     assert_eq!(identity.scopes.to_string(), "mcp:tools notes:read");
+}
+
+#[test]
+fn an_issuer_may_say_elsewhere_who_calls_and_what_for() {
+    let key = key();
+    let mut rules = rules();
+    rules.claims = ClaimsConfig {
+        subject: "/ext/user".parse().unwrap(),
+        client_id: ["cid", "client_id"]
+            .map(|name| name.parse().unwrap())
+            .to_vec(),
+        scopes: ["https://h/scopes", "/realm_access/roles"]
+            .map(|path| path.parse().unwrap())
+            .to_vec(),
+    };
+    let mut claims = claims(ISSUER);
+    claims["ext"] = json!({ "user": "a-1" });
+    claims["cid"] = json!("other");
+    claims["realm_access"] = json!({ "roles": ["notes:read", 7, "b c", "admin"] });
+
+    let identity = verdict_by(&rules, &key.token(&claims), &[key.jwk()]).unwrap();
+
+    assert_eq!(identity.subject, "a-1");
+    assert_eq!(identity.client_id.as_deref(), Some("other"));
+    assert_eq!(identity.scopes, "admin notes:read".parse().unwrap());
+
+    claims["https://h/scopes"] = json!("one two");
+    claims["ext"] = json!({ "user": 7 });
+    let refused = verdict_by(&rules, &key.token(&claims), &[key.jwk()]);
+    assert_eq!(refused.unwrap_err(), Reason::MalformedSubject);
+    claims["ext"] = json!({ "user": "a-1" });
+    let identity = verdict_by(&rules, &key.token(&claims), &[key.jwk()]).unwrap();
+    assert_eq!(identity.scopes, "one two".parse().unwrap());
+}
+
+// K21, of the client: sessions belong to it too.
+#[test]
+fn a_client_id_that_is_no_identifier_is_refused_and_not_passed_over() {
+    for id in [
+        json!(7),
+        json!(["agent"]),
+        json!("a\nb"),
+        json!("a".repeat(2_049)),
+    ] {
+        let mut claims = with(ISSUER, "client_id", id.clone());
+        claims["azp"] = json!("other");
+        assert_eq!(
+            verdict_on(&claims).unwrap_err(),
+            Reason::MalformedClientId,
+            "{id}"
+        );
+    }
+    for absent in [json!(null), json!("")] {
+        let mut claims = claims(ISSUER);
+        claims["client_id"] = absent;
+        claims["azp"] = json!("other");
+        assert_eq!(
+            verdict_on(&claims).unwrap().client_id.as_deref(),
+            Some("other")
+        );
+    }
 }
 
 // K03

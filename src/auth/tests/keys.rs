@@ -180,3 +180,157 @@ async fn a_key_that_can_not_be_used_spoils_no_other() {
         "nobody was asked again"
     );
 }
+
+// K38: a replica that is behind is asked after the one that is not.
+#[actix::test]
+async fn a_replica_that_is_behind_locks_nobody_out() {
+    let scene = Scene::new(|_| ());
+    scene.verify(&scene.good_token()).await.unwrap();
+    let next = SigningKey::new("ES384", "next");
+    scene.issuer.publish(&[&next, &scene.key]);
+    let known = signed_by(&next, &scene);
+    scene.verify(&known).await.unwrap();
+    let look = async |after: u64| {
+        let fetches = scene.issuer.count(Endpoint::Keys);
+        scene.time_passes(Duration::from_secs(after)).await;
+        eventually("another look", async || {
+            let fetched = scene.verifier.desks()[0].issuer().keys().fetched();
+            (fetched > fetches as u64).then_some(())
+        })
+        .await;
+    };
+
+    scene.issuer.publish(&[&scene.key]);
+    look(301).await;
+    assert_eq!(scene.verifier.counters().stale_key_sets(), 1);
+    assert!(scene.verify(&known).await.is_ok(), "from memory");
+    let fresh = || next.token(&scene.claims());
+    assert!(scene.verify(&fresh()).await.is_ok(), "by the newer key");
+
+    // It is looked at again soon, and believed once it has been served for so long.
+    look(31).await;
+    assert!(scene.verify(&fresh()).await.is_ok());
+    look(31).await;
+    let refused = scene.verify(&known).await.unwrap_err();
+    assert_eq!(refused, Reason::UnknownKey.into());
+    assert_eq!(scene.verifier.counters().stale_key_sets(), 2);
+}
+
+// F26
+#[actix::test]
+async fn an_operator_who_has_all_forgotten_has_keys_looked_at_again() {
+    let scene = Scene::new(|_| ());
+    let next = SigningKey::new("ES384", "next");
+    scene.issuer.publish(&[&next, &scene.key]);
+    let known = signed_by(&next, &scene);
+    scene.verify(&known).await.unwrap();
+    scene.issuer.publish(&[&scene.key]);
+
+    scene.verifier.forget_all();
+
+    let refused = eventually("a refusal", async || scene.verify(&known).await.err()).await;
+    assert_eq!(refused, Reason::UnknownKey.into());
+    assert_eq!(scene.verifier.counters().stale_key_sets(), 0);
+}
+
+// K35: the same token again costs neither a question nor a look at the keys.
+#[actix::test]
+async fn a_token_of_an_unknown_key_is_refused_from_memory_until_keys_are_fetched_again() {
+    let scene = Scene::new(|_| ());
+    scene.verify(&scene.good_token()).await.unwrap();
+    let next = SigningKey::new("ES256", "next");
+    let early = signed_by(&next, &scene);
+    for _ in 0..5 {
+        let refused = scene.verify(&early).await.unwrap_err();
+        assert_eq!(refused, Reason::UnknownKey.into());
+    }
+    assert_eq!(scene.verifier.counters().refusal_hits(), 4);
+
+    // Somebody else's unknown key makes us look, and brings this one too.
+    scene.issuer.publish(&[&next, &scene.key]);
+    scene.verifier.desks()[0].issuer().keys().look_again();
+
+    eventually("a verdict", async || scene.verify(&early).await.ok()).await;
+}
+
+// K33: garbage of unknown keys fills its own store.
+#[actix::test]
+async fn unknown_keys_push_no_refusal_out() {
+    let scene = Scene::opaque(crate::auth::Verification::Auto, |config| {
+        config.cache.refusals_max = 32;
+    });
+    for number in 0..16 {
+        scene.verify(&format!("opaque{number}")).await.unwrap_err();
+    }
+    let key = SigningKey::new("EdDSA", "unknown");
+    for number in 0..500 {
+        let claims = super::with(scene.issuer.issuer(), "jti", json!(number));
+        scene.verify(&key.token(&claims)).await.unwrap_err();
+    }
+    let asked = scene.issuer.count(Endpoint::Introspection);
+
+    for number in 0..16 {
+        scene.verify(&format!("opaque{number}")).await.unwrap_err();
+    }
+
+    assert_eq!(scene.issuer.count(Endpoint::Introspection), asked);
+    assert!(scene.verifier.usage().refusals <= 64);
+}
+
+// F01: while keys can't be had nobody waits for them, not even for a fetch that hangs.
+#[actix::test]
+async fn an_unknown_key_waits_for_no_fetch_that_is_known_to_fail() {
+    let scene = Scene::new(|config| {
+        config.issuer.keys.refresh_every = HumanDuration::new(Duration::from_millis(10));
+    });
+    scene.verify(&scene.good_token()).await.unwrap();
+    scene
+        .issuer
+        .behave(Endpoint::Keys, Behaviour::Answer(500, String::new()));
+    eventually("a failure", async || scene.status().trouble).await;
+    let _never_opened = scene.issuer.hold(Endpoint::Keys);
+    let fetches = scene.issuer.count(Endpoint::Keys);
+    eventually("a fetch that hangs", async || {
+        (scene.issuer.count(Endpoint::Keys) > fetches).then_some(())
+    })
+    .await;
+
+    let unknown = signed_by(&SigningKey::new("ES256", "unknown"), &scene);
+    let start = std::time::Instant::now();
+    let verdict = scene.verify(&unknown).await;
+
+    assert!(matches!(verdict, Err(AuthError::Unavailable { .. })));
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[actix::test]
+async fn keys_that_could_not_be_had_anew_for_too_long_verify_nothing() {
+    let scene = Scene::new(|config| {
+        config.issuer.keys.refresh_every = HumanDuration::new(Duration::from_millis(10));
+        config.issuer.keys.stale_max = HumanDuration::from_secs(3_600);
+    });
+    let known = scene.good_token();
+    scene.verify(&known).await.unwrap();
+    scene
+        .issuer
+        .behave(Endpoint::Keys, Behaviour::Answer(500, String::new()));
+    eventually("a failure", async || scene.status().trouble).await;
+    assert!(scene.verify(&known).await.is_ok());
+
+    scene.time_passes(Duration::from_secs(3_601)).await;
+
+    eventually("no keys", async || {
+        scene.status().keys.is_none().then_some(())
+    })
+    .await;
+    for token in [known.clone(), scene.key.token(&scene.claims())] {
+        let verdict = scene.verify(&token).await;
+        assert!(
+            matches!(verdict, Err(AuthError::Unavailable { .. })),
+            "{verdict:?}"
+        );
+    }
+    assert!(!scene.verifier.is_ready());
+    scene.issuer.behave(Endpoint::Keys, Behaviour::Normal);
+    eventually("the way back", async || scene.verify(&known).await.ok()).await;
+}

@@ -94,8 +94,7 @@ impl Scene {
             config.issuer.verification = verification;
             config.issuer.client = Some(super::ClientCredentials {
                 id: "usher".to_owned(),
-                secret: crate::secret::Secret::new("s3cret"),
-                authentication: super::ClientAuthentication::Basic,
+                proof: super::ClientProof::Basic(crate::secret::Secret::new("s3cret")),
             });
             change(config);
         })

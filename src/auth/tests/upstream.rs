@@ -1,14 +1,22 @@
 //! Which method a token goes by, what is asked, and what the answers mean.
 
+use std::collections::HashMap;
+
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde_json::json;
 
 use super::{NOW, Scene};
 use crate::{
     auth::{
-        AuthError, ClientAuthentication, Method, Reason, Verification,
+        AuthError, ClientKey, ClientProof, Method, Reason, Verification,
         fake_issuer::{Behaviour, Endpoint, signing::encoded},
     },
     scope::Scopes,
+    secret::Secret,
     time::Timestamp,
 };
 
@@ -98,14 +106,14 @@ async fn introspection_tells_who_and_what_for_and_until_when() {
 
 #[actix::test]
 async fn our_credentials_are_encoded_into_the_header_or_sent_in_the_body() {
-    for (authentication, header, body) in [
+    for (proof, header, body) in [
         (
-            ClientAuthentication::Basic,
+            ClientProof::Basic as fn(Secret) -> ClientProof,
             format!("Basic {}", base64_of("us%3Aher+x:s3cret")),
             "token=opaque&token_type_hint=access_token",
         ),
         (
-            ClientAuthentication::Post,
+            ClientProof::Post,
             String::new(),
             "token=opaque&token_type_hint=access_token&client_id=us%3Aher+x&client_secret=s3cret",
         ),
@@ -113,7 +121,7 @@ async fn our_credentials_are_encoded_into_the_header_or_sent_in_the_body() {
         let scene = Scene::opaque(Verification::Introspection, |config| {
             let client = config.issuer.client.as_mut().unwrap();
             client.id = "us:her x".to_owned();
-            client.authentication = authentication;
+            client.proof = proof(Secret::new("s3cret"));
         });
         scene.verify("opaque").await.unwrap_err();
 
@@ -123,8 +131,49 @@ async fn our_credentials_are_encoded_into_the_header_or_sent_in_the_body() {
     }
 }
 
-fn base64_of(text: &str) -> String {
-    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text)
+// RFC 7523: and the audience is the issuer, not an endpoint that a hostile one could choose.
+#[actix::test]
+async fn our_key_signs_an_assertion_for_the_issuer_at_each_question() {
+    let pair = Ed25519KeyPair::generate().unwrap();
+    let der = base64_of(pair.to_pkcs8().unwrap());
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n");
+    let key = ClientKey::from_pem(&Secret::new(pem), None, Some("k1".to_owned())).unwrap();
+    let scene = Scene::opaque(Verification::Introspection, |config| {
+        config.issuer.client.as_mut().unwrap().proof = ClientProof::PrivateKey(key);
+    });
+
+    for token in ["one", "another"] {
+        scene.verify(token).await.unwrap_err();
+    }
+
+    let mut nonces = Vec::new();
+    for asked in scene.issuer.asked(Endpoint::Introspection) {
+        assert_eq!(asked.authorization, "");
+        assert!(!asked.body.contains("client_secret"), "{}", asked.body);
+        let form: HashMap<_, _> = url::form_urlencoded::parse(asked.body.as_bytes()).collect();
+        assert_eq!(form["client_id"], "usher");
+        assert_eq!(
+            form["client_assertion_type"],
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        );
+        let [header, claims] = [0, 1].map(|index| {
+            let part = form["client_assertion"].split('.').nth(index).unwrap();
+            let json = URL_SAFE_NO_PAD.decode(part).unwrap();
+            serde_json::from_slice::<serde_json::Value>(&json).unwrap()
+        });
+        assert_eq!(
+            (&header["alg"], &header["kid"]),
+            (&json!("EdDSA"), &json!("k1"))
+        );
+        assert_eq!(claims["aud"], scene.issuer.issuer());
+        assert_eq!(claims["exp"], NOW + 60);
+        nonces.push(claims["jti"].to_string());
+    }
+    assert_ne!(nonces[0], nonces[1]);
+}
+
+fn base64_of(text: impl AsRef<[u8]>) -> String {
+    STANDARD.encode(text)
 }
 
 #[actix::test]
@@ -193,15 +242,17 @@ async fn what_logto_says_of_jwts_and_deleted_applications_is_a_refusal() {
 // K30
 #[actix::test]
 async fn our_own_wrong_credentials_are_nobody_elses_fault() {
+    let secret = || Secret::new("s3cret");
     let cases = [
-        (ClientAuthentication::Basic, 401),
-        (ClientAuthentication::Basic, 403),
-        (ClientAuthentication::Post, 400),
-        (ClientAuthentication::Post, 401),
+        (ClientProof::Basic(secret()), 401),
+        (ClientProof::Basic(secret()), 403),
+        (ClientProof::Post(secret()), 400),
+        (ClientProof::Post(secret()), 401),
     ];
-    for (authentication, status) in cases {
+    for (proof, status) in cases {
+        let way = format!("{proof:?} {status}");
         let scene = Scene::opaque(Verification::Introspection, |config| {
-            config.issuer.client.as_mut().unwrap().authentication = authentication;
+            config.issuer.client.as_mut().unwrap().proof = proof;
         });
         let answer = r#"{"error":"invalid_client"}"#.to_owned();
         scene
@@ -211,7 +262,7 @@ async fn our_own_wrong_credentials_are_nobody_elses_fault() {
         let verdict = scene.verify("opaque").await;
         assert!(
             matches!(verdict, Err(AuthError::Unavailable { .. })),
-            "{authentication} {status}"
+            "{way}"
         );
     }
 }

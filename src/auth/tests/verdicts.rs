@@ -13,6 +13,7 @@ use crate::{
         judge,
     },
     scope::Scopes,
+    time::Timestamp,
     units::{ByteSize, HumanDuration},
 };
 
@@ -308,8 +309,8 @@ async fn questions_and_waiting_callers_are_bounded() {
 
     let callers = join_all(texts.iter().map(|text| scene.verifier.verify(text)));
     let watch = async {
-        eventually("four questions", async || {
-            (scene.issuer.count(Endpoint::Introspection) == 5).then_some(())
+        eventually("three questions", async || {
+            (scene.issuer.count(Endpoint::Introspection) == 4).then_some(())
         })
         .await;
         let waiting = scene.verifier.usage().waiting;
@@ -318,14 +319,15 @@ async fn questions_and_waiting_callers_are_bounded() {
     };
     let (verdicts, waiting) = tokio::join!(callers, watch);
 
-    assert_eq!(waiting, 10);
+    // A quarter of the places, and of the questions, is not for strangers.
+    assert_eq!(waiting, 8);
     let turned_away = verdicts
         .iter()
         .filter(|verdict| matches!(verdict, Err(AuthError::Unavailable { .. })))
         .count();
-    assert_eq!(turned_away, 40);
-    assert_eq!(scene.verifier.counters().turned_away(), 40);
-    assert_eq!(scene.issuer.count(Endpoint::Introspection), 11);
+    assert_eq!(turned_away, 42);
+    assert_eq!(scene.verifier.counters().turned_away(), 42);
+    assert_eq!(scene.issuer.count(Endpoint::Introspection), 9);
 }
 
 #[actix::test]
@@ -379,4 +381,91 @@ async fn forgetting_all_makes_every_caller_new() {
     scene.verify(&token).await.unwrap();
 
     assert_eq!(scene.verifier.counters().misses(), 2);
+}
+
+#[actix::test]
+async fn what_has_ended_is_cleared_away() {
+    let scene = Scene::opaque(Verification::Auto, |_| ());
+    scene.issuer.know("opaque", json!({ "sub": "alice" }));
+    let stranger = SigningKey::new("ES256", "stranger");
+    for (text, lets_in) in [
+        ("opaque".to_owned(), true),
+        (scene.good_token(), true),
+        ("unknown".to_owned(), false),
+        (stranger.token(&scene.claims()), false),
+    ] {
+        assert_eq!(scene.verify(&text).await.is_ok(), lets_in);
+    }
+    let usage = scene.verifier.usage();
+    assert_eq!((usage.entries, usage.refusals), (2, 2));
+
+    // Refusals go first, then the answer that nobody may rely on any more, then the token's end.
+    for (seconds, left) in [(20, 2), (300, 1)] {
+        scene.time_passes(Duration::from_secs(seconds)).await;
+        eventually("a sweep", async || {
+            let usage = scene.verifier.usage();
+            (usage.refusals == 0 && usage.entries == left).then_some(())
+        })
+        .await;
+    }
+    scene.clock.advance(Duration::from_secs(700));
+    scene.time_passes(Duration::from_secs(20)).await;
+    eventually("the last sweep", async || {
+        (scene.verifier.usage().entries == 0).then_some(())
+    })
+    .await;
+    assert_eq!(scene.verifier.counters().swept(), 4);
+    assert_eq!(scene.verifier.usage().bytes, 0);
+}
+
+// F08
+#[actix::test]
+async fn a_step_of_the_wall_clock_moves_tokens_and_no_ages() {
+    let scene = Scene::opaque(Verification::Auto, |_| ());
+    scene.issuer.know("opaque", json!({ "sub": "alice" }));
+    let hour = Duration::from_secs(3_600);
+    let long = with(scene.issuer.issuer(), "exp", json!(NOW + 2 * 3_600));
+    let (short, long) = (scene.good_token(), scene.key.token(&long));
+    for text in ["opaque", &short, &long] {
+        scene.verify(text).await.unwrap();
+    }
+
+    scene.clock.advance(hour);
+    let refused = scene.verify(&short).await.unwrap_err();
+    assert_eq!(refused, Reason::Expired.into());
+    assert!(scene.verify(&long).await.is_ok());
+    assert!(scene.verify("opaque").await.is_ok(), "it names no end");
+    assert_eq!(scene.issuer.count(Endpoint::Introspection), 1);
+
+    // Back again: the clock was wrong, not the token. But an answer that aged has aged.
+    scene.time_passes(MINUTE + Duration::from_secs(1)).await;
+    scene.clock.set(Timestamp::from_unix_seconds(NOW));
+    assert!(scene.verify(&short).await.is_ok());
+    scene.verify("opaque").await.unwrap();
+    assert_eq!(scene.issuer.count(Endpoint::Introspection), 2);
+}
+
+// F10
+#[actix::test]
+async fn a_token_of_the_future_is_counted_if_its_issuer_signed_it() {
+    let scene = Scene::new(|_| ());
+    scene.verify(&scene.good_token()).await.unwrap();
+    let ahead = |seconds: u64| with(scene.issuer.issuer(), "iat", json!(NOW + seconds));
+
+    assert!(scene.verify(&scene.key.token(&ahead(45))).await.is_ok());
+    for (key, skews) in [
+        (SigningKey::new("ES256", "first"), 0),
+        (SigningKey::new("ES256", "unknown"), 0),
+    ] {
+        let forged = key.token(&ahead(90));
+        let refused = scene.verify(&forged).await.unwrap_err();
+        assert_eq!(refused, Reason::IssuedInFuture.into());
+        assert_eq!(scene.verifier.counters().clock_skews(), skews);
+    }
+    let refused = scene
+        .verify(&scene.key.token(&ahead(90)))
+        .await
+        .unwrap_err();
+    assert_eq!(refused, Reason::IssuedInFuture.into());
+    assert_eq!(scene.verifier.counters().clock_skews(), 1);
 }

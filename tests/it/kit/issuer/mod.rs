@@ -14,6 +14,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use actix_web::{
@@ -26,6 +27,9 @@ use serde_json::{Value, json};
 use tokio::{net::TcpSocket, sync::Semaphore};
 
 use self::signing::SigningKey;
+
+/// What an issuer that is overloaded says about coming back, in seconds.
+pub const RETRY_AFTER: u64 = 7;
 
 /// What can be asked of the issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,8 +49,10 @@ pub enum Endpoint {
 pub enum Behaviour {
     /// As it should.
     Normal,
-    /// With this status and body, and `Retry-After: 7` on a 429 or 503.
+    /// With this status and body, and [`RETRY_AFTER`] on a 429 or 503.
     Answer(u16, String),
+    /// As it should, this much later.
+    Late(Duration),
     /// As it should, but only once the test releases it.
     Held(Arc<Semaphore>),
     /// Promises a body and cuts the connection.
@@ -82,6 +88,9 @@ struct Book {
     tokens: HashMap<String, Value>,
     behaviour: HashMap<Endpoint, Behaviour>,
     asked: HashMap<Endpoint, Vec<Asked>>,
+    /// Requests that are being answered, and the most there were at once.
+    under_way: usize,
+    peak: usize,
 }
 
 impl FakeIssuer {
@@ -185,6 +194,12 @@ impl FakeIssuer {
             .unwrap_or_default()
     }
 
+    /// The most requests that were being answered at once.
+    #[must_use]
+    pub fn peak(&self) -> usize {
+        self.book().peak
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().expect("no test panicked with the book")
     }
@@ -251,6 +266,7 @@ async fn answer(request: HttpRequest, body: Bytes, book: Data<Mutex<Book>>) -> H
         cache_control: header(header::CACHE_CONTROL),
         body: String::from_utf8_lossy(&body).into_owned(),
     };
+    let _visit = Visit::begin(&book);
     let behaviour = {
         let mut book = book.lock().expect("no test panicked with the book");
         book.asked.entry(endpoint).or_default().push(asked.clone());
@@ -260,10 +276,13 @@ async fn answer(request: HttpRequest, body: Bytes, book: Data<Mutex<Book>>) -> H
         None | Some(Behaviour::Normal) => {}
         Some(Behaviour::Answer(status, body)) => {
             let status = StatusCode::from_u16(status).expect("a status");
-            return HttpResponse::build(status)
-                .insert_header((header::RETRY_AFTER, "7"))
-                .body(body);
+            let mut response = HttpResponse::build(status);
+            if matches!(status.as_u16(), 429 | 503) {
+                response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+            }
+            return response.body(body);
         }
+        Some(Behaviour::Late(by)) => actix_web::rt::time::sleep(by).await,
         Some(Behaviour::Held(gate)) => {
             gate.acquire().await.expect("an open gate").forget();
         }
@@ -274,6 +293,27 @@ async fn answer(request: HttpRequest, body: Bytes, book: Data<Mutex<Book>>) -> H
     }
     let book = book.lock().expect("no test panicked with the book");
     book.answer(endpoint, &asked)
+}
+
+/// A request being answered, until its answer is ready or its connection is gone.
+struct Visit(Data<Mutex<Book>>);
+
+impl Visit {
+    fn begin(book: &Data<Mutex<Book>>) -> Self {
+        let mut entry = book.lock().expect("no test panicked with the book");
+        entry.under_way += 1;
+        entry.peak = entry.peak.max(entry.under_way);
+        drop(entry);
+        Self(book.clone())
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Ok(mut book) = self.0.lock() {
+            book.under_way -= 1;
+        }
+    }
 }
 
 fn endpoint(path: &str) -> Option<Endpoint> {
