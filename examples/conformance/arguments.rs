@@ -3,7 +3,9 @@
 use mcp_usher::handler::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use crate::schemas::address_book_entry;
 
 /// Where to look. `Mcp-Param-Region` repeats it for proxies (2026-07-28, transports).
 #[derive(Deserialize, JsonSchema)]
@@ -26,33 +28,4 @@ pub(crate) fn tools() -> Vec<Tool> {
             |_, Place { region }| async move { Ok(format!("Region: {region}")) },
         ),
     ]
-}
-
-fn address_book_entry() -> Value {
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "$defs": {
-            "address": {
-                "$anchor": "addressDef",
-                "type": "object",
-                "properties": { "street": { "type": "string" }, "city": { "type": "string" } },
-            },
-        },
-        "properties": {
-            "name": { "type": "string" },
-            "address": { "$ref": "#/$defs/address" },
-            "contactMethod": { "type": "string", "enum": ["phone", "email"] },
-            "phone": { "type": "string" },
-            "email": { "type": "string" },
-        },
-        "allOf": [{ "anyOf": [{ "required": ["phone"] }, { "required": ["email"] }] }],
-        "if": {
-            "properties": { "contactMethod": { "const": "phone" } },
-            "required": ["contactMethod"],
-        },
-        "then": { "required": ["phone"] },
-        "else": { "required": ["email"] },
-        "additionalProperties": false,
-    })
 }

@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::schemas::{choices, defaults};
+
 #[derive(Deserialize, JsonSchema)]
 struct Question {
     /// What to ask the user
@@ -70,43 +72,4 @@ fn shown(answer: &Elicited<impl Serialize>) -> String {
         Elicited::Declined => "action=decline".to_owned(),
         Elicited::Cancelled => "action=cancel".to_owned(),
     }
-}
-
-/// A default for each kind of field.
-fn defaults() -> Value {
-    let statuses = ["active", "inactive", "pending"];
-    json!({
-        "type": "object",
-        "properties": {
-            "name": { "type": "string", "default": "John Doe" },
-            "age": { "type": "integer", "default": 30 },
-            "score": { "type": "number", "default": 95.5 },
-            "status": { "type": "string", "enum": statuses, "default": "active" },
-            "verified": { "type": "boolean", "default": true },
-        },
-    })
-}
-
-/// The five ways to write a choice.
-fn choices() -> Value {
-    let options = ["option1", "option2", "option3"];
-    let titled = [
-        json!({ "const": "value1", "title": "First Option" }),
-        json!({ "const": "value2", "title": "Second Option" }),
-        json!({ "const": "value3", "title": "Third Option" }),
-    ];
-    json!({
-        "type": "object",
-        "properties": {
-            "untitledSingle": { "type": "string", "enum": options },
-            "titledSingle": { "type": "string", "oneOf": titled },
-            "legacyEnum": {
-                "type": "string",
-                "enum": ["opt1", "opt2", "opt3"],
-                "enumNames": ["Option One", "Option Two", "Option Three"],
-            },
-            "untitledMulti": { "type": "array", "items": { "type": "string", "enum": options } },
-            "titledMulti": { "type": "array", "items": { "anyOf": titled } },
-        },
-    })
 }

@@ -14,6 +14,7 @@ mod prompts;
 mod resources;
 mod rounds;
 mod sampling;
+mod schemas;
 mod tasks;
 mod telling;
 mod waiting;

@@ -40,7 +40,8 @@ impl Handler {
             .then(|| self.0.sealer.replay(&binding, &params))
             .transpose()?;
         let progress_token = params.pointer("/_meta/progressToken").cloned();
-        let context = context.with(progress_token, |client| {
+        let changes = Some(self.changes().clone());
+        let context = context.with(progress_token, changes, |client| {
             if let Some(replay) = replay {
                 client.way = Way::Replay(replay);
             }
@@ -86,7 +87,7 @@ impl Handler {
         let arguments = params.arguments.unwrap_or_default();
         // Where nothing can be a task, nobody was told that it could (2025-11-25, task support).
         let wanted = params.task.filter(|_| now.has_tasks());
-        let client = &context.client().capabilities;
+        let client = context.client().capabilities();
         if let Plan::Task(ttl) = plan(tool.supports_tasks(), version, client, wanted.as_ref())? {
             let result = self.call_as_task(context, tool, arguments, ttl).await?;
             return Ok((result, CacheHint::None));

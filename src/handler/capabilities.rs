@@ -36,10 +36,8 @@ impl Entries {
         if !extensions.is_empty() {
             capabilities.insert("extensions".to_owned(), Value::Object(extensions));
         }
-        let delegates = self.delegate.iter();
-        for name in delegates.flat_map(|delegate| delegate.capabilities(version)) {
-            let declared = capabilities.entry(name.to_owned());
-            declared.or_insert_with(|| json!({}));
+        if let Some(delegate) = self.delegate() {
+            delegate.declare(version, &mut capabilities);
         }
         Value::Object(capabilities)
     }

@@ -3,9 +3,12 @@
 //! Made by `session` for a call in a session, and by its exchange for a modern request. Handlers
 //! reach it through [`CallContext`](super::CallContext) and see no difference.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use serde::Serialize;
@@ -13,10 +16,10 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ClientCapability, InputRequired, Questions, ToolError,
+    ClientCapability, Conversation, InputRequired, Introduction, Questions, ToolError,
     replay::Replay,
     tasks::Task,
-    voice::{SessionStream, SessionStreamRef, Voice},
+    voice::{SessionStreamRef, Voice},
 };
 use crate::{
     outlet::{Outlet, OutletError},
@@ -29,7 +32,7 @@ use crate::{
 /// What is known of the client for the length of one call.
 #[derive(Debug)]
 pub struct Client {
-    pub(super) capabilities: ClientCapabilities,
+    pub(super) introduction: Arc<Introduction>,
     voice: Voice,
     stream: SessionStreamRef,
     log_threshold: LogThreshold,
@@ -50,7 +53,7 @@ pub(super) struct Question<'a> {
 #[derive(Debug)]
 pub(super) enum Way {
     /// At once, over the call's own stream (up to 2025-11-25).
-    Live(Questions),
+    Live(Conversation),
     /// By ending the call and having it run again (2026-07-28).
     Replay(Replay),
     /// By waiting until it comes to look: the call is a task.
@@ -87,35 +90,28 @@ impl LogThreshold {
 }
 
 impl Client {
-    /// The client of a call in a session: its answers come by way of `questions`, and `stream` is
-    /// where it hears of the call once that was answered.
+    /// The client of a call in a session, which is answered on `outlet`.
     #[must_use]
-    pub fn in_session(
-        capabilities: ClientCapabilities,
-        outlet: Outlet,
-        stream: &SessionStream,
-        log_threshold: LogThreshold,
-        questions: Questions,
-    ) -> Self {
+    pub fn in_session(conversation: Conversation, outlet: Outlet) -> Self {
         Self {
-            capabilities,
+            introduction: conversation.introduction(),
             voice: Voice::Call(outlet),
-            stream: stream.downgrade(),
-            log_threshold,
-            way: Way::Live(questions),
+            stream: conversation.stream().clone(),
+            log_threshold: conversation.log_threshold().clone(),
+            way: Way::Live(conversation),
         }
     }
 
     /// The client of a request without a session. What it answers is found in the request.
     #[must_use]
     pub fn of_request(
-        capabilities: ClientCapabilities,
+        introduction: Introduction,
         outlet: Outlet,
         log_level: Option<LogLevel>,
     ) -> Self {
         let log_threshold = log_level.map_or_else(LogThreshold::nothing, LogThreshold::from_level);
         Self {
-            capabilities,
+            introduction: Arc::new(introduction),
             voice: Voice::Call(outlet),
             stream: SessionStreamRef::default(),
             log_threshold,
@@ -126,7 +122,7 @@ impl Client {
     /// The same client, of a call that is a task now.
     pub(super) fn of_task(&self, task: &Arc<Task>) -> Self {
         Self {
-            capabilities: self.capabilities.clone(),
+            introduction: Arc::clone(&self.introduction),
             voice: Voice::Session(self.stream.clone()),
             stream: self.stream.clone(),
             // Nothing is said of a task but its status (2026-07-28, task status notifications).
@@ -180,20 +176,25 @@ impl Client {
         self.notify(&Method::LogMessage, &params);
     }
 
-    pub(super) fn supports(&self, capability: ClientCapability) -> bool {
-        self.capabilities.has(capability.path())
+    pub(super) fn capabilities(&self) -> &ClientCapabilities {
+        &self.introduction.capabilities
     }
 
-    /// Asks the client; `read` takes its answer, or says what is wrong with it.
+    pub(super) fn supports(&self, capability: ClientCapability) -> bool {
+        self.capabilities().has(capability.path())
+    }
+
+    /// Asks the client, until `over`; `read` takes its answer, or says what is wrong with it.
     pub(super) async fn ask<T>(
         &self,
         question: Question<'_>,
         read: impl Fn(Value) -> Result<T, String>,
-        cancelled: &CancellationToken,
+        over: impl Future<Output = ()>,
     ) -> Result<T, ToolError> {
         if !self.supports(question.capability) {
             return Err(self.cannot(question.capability));
         }
+        let mut over = pin!(over);
         match &self.way {
             Way::Replay(replay) => {
                 // An answer of the wrong form is none, so the client is asked again (2026-07-28,
@@ -213,9 +214,10 @@ impl Client {
                 replay.want(question.key, Value::Object(request));
                 Err(ToolError::InputRequired(InputRequired(())))
             }
-            Way::Live(questions) => {
+            Way::Live(conversation) => {
                 let params = question.params.as_ref();
-                let asked = self.ask_live(questions, question.capability, params, cancelled);
+                let questions = conversation.questions();
+                let asked = self.ask_live(questions, question.capability, params, over);
                 let answer = asked.await.map_err(Unanswered::into_tool_error)?;
                 read(answer).map_err(ToolError::Failed)
             }
@@ -223,7 +225,7 @@ impl Client {
                 let asked = task.ask(&question)?;
                 let answer = tokio::select! {
                     answer = asked.answered() => answer,
-                    () = cancelled.cancelled() => None,
+                    () = &mut over => None,
                 };
                 let answer = answer.ok_or_else(|| Unanswered::Silent.into_tool_error())?;
                 match read(answer.map_err(ToolError::Failed)?) {
@@ -247,8 +249,9 @@ impl Client {
         cancelled: &CancellationToken,
     ) -> Result<Value, Unanswered> {
         match &self.way {
-            Way::Live(questions) => {
-                self.ask_live(questions, capability, Some(params), cancelled)
+            Way::Live(conversation) => {
+                let (questions, over) = (conversation.questions(), cancelled.cancelled());
+                self.ask_live(questions, capability, Some(params), over)
                     .await
             }
             Way::Replay(_) | Way::Task(_) => Err(Unanswered::Gone),
@@ -260,19 +263,24 @@ impl Client {
         questions: &Questions,
         capability: ClientCapability,
         params: Option<&Value>,
-        cancelled: &CancellationToken,
+        over: impl Future<Output = ()>,
     ) -> Result<Value, Unanswered> {
         let asked = questions.open().ok_or_else(|| {
             Unanswered::Refused("too many questions to the client are open already".to_owned())
         })?;
         let unreadable = |error: RpcError| Unanswered::Refused(error.message.into_owned());
-        let request = encode_request(&asked.id(), &capability.method(), params)
+        let id = asked.id();
+        let request = encode_request(&id, &capability.method(), params)
             .map_err(|_no_json| unreadable(RpcError::internal()))?;
         let gone = |_error: OutletError| Unanswered::Gone;
         self.voice.say(request).map_err(gone)?;
         let outcome = tokio::select! {
             outcome = asked.answered() => outcome,
-            () = cancelled.cancelled() => None,
+            () = over => {
+                // So that no form stays open that nobody waits for.
+                self.notify(&Method::Cancelled, &json!({ "requestId": id }));
+                None
+            }
         };
         match outcome {
             Some(Ok(result)) => result.read().map_err(unreadable),

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Client, ClientCapability, ToolError,
+    Changes, Client, ClientCapability, Conversation, Introduction, ToolError,
     client::Way,
     tasks::{Beginning, Task},
 };
 use crate::{
     auth::Principal,
-    protocol::{LogLevel, Method, ProtocolVersion, TraceContext},
+    protocol::{Implementation, LogLevel, Method, ProtocolVersion, RequestId, TraceContext},
 };
 
 /// One call's surroundings, the same for every protocol version and transport. Cheap to clone.
@@ -22,29 +22,31 @@ pub struct CallContext(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     principal: Principal,
-    version: ProtocolVersion,
+    id: RequestId,
     cancelled: CancellationToken,
     client: Client,
     progress_token: Option<Value>,
     trace: TraceContext,
     beginning: Mutex<Option<Beginning>>,
+    changes: Option<Changes>,
 }
 
 impl CallContext {
     pub(crate) fn new(
         principal: Principal,
-        version: ProtocolVersion,
+        id: RequestId,
         cancelled: CancellationToken,
         client: Client,
     ) -> Self {
         Self(Arc::new(Inner {
             principal,
-            version,
+            id,
             cancelled,
             client,
             progress_token: None,
             trace: TraceContext::default(),
             beginning: Mutex::default(),
+            changes: None,
         }))
     }
 
@@ -61,12 +63,13 @@ impl CallContext {
     pub(super) fn as_task(&self, task: &Arc<Task>) -> Self {
         Self(Arc::new(Inner {
             principal: self.0.principal.clone(),
-            version: self.0.version,
+            id: self.0.id.clone(),
             cancelled: task.cancellation().clone(),
             client: self.client().of_task(task),
             progress_token: self.0.progress_token.clone(),
             trace: self.0.trace.clone(),
             beginning: Mutex::default(),
+            changes: self.0.changes.clone(),
         }))
     }
 
@@ -83,12 +86,14 @@ impl CallContext {
     pub(super) fn with(
         self,
         progress_token: Option<Value>,
+        changes: Option<Changes>,
         change: impl FnOnce(&mut Client),
     ) -> Self {
         // Made for this call a moment ago and not shared yet.
         match Arc::try_unwrap(self.0) {
             Ok(mut inner) => {
                 inner.progress_token = progress_token;
+                inner.changes = changes;
                 change(&mut inner.client);
                 Self(Arc::new(inner))
             }
@@ -105,7 +110,13 @@ impl CallContext {
     /// What the client speaks. Results are fitted to it without a handler's help.
     #[must_use]
     pub fn protocol_version(&self) -> ProtocolVersion {
-        self.0.version
+        self.client().introduction.version
+    }
+
+    /// What the client calls itself; for logs, never for decisions.
+    #[must_use]
+    pub fn client_info(&self) -> Option<&Implementation> {
+        self.client().introduction.info.as_ref()
     }
 
     /// Whether the client has declared that it can do this. Asking one that has not fails, and from
@@ -119,7 +130,7 @@ impl CallContext {
     /// MCP Apps: an object, which may be empty.
     #[must_use]
     pub fn client_extension(&self, identifier: &str) -> Option<&Value> {
-        self.client().capabilities.extension(identifier)
+        self.client().capabilities().extension(identifier)
     }
 
     /// Which trace the call belongs to, as its client says: to be passed on with what the call asks of
@@ -168,7 +179,9 @@ impl CallContext {
         if let Some(total) = total {
             params["total"] = json!(total);
         }
-        if let Some(message) = message.filter(|_| self.0.version >= ProtocolVersion::V2025_03_26) {
+        if let Some(message) =
+            message.filter(|_| self.protocol_version() >= ProtocolVersion::V2025_03_26)
+        {
             params["message"] = json!(message);
         }
         self.client().notify(&Method::Progress, &params);
@@ -187,6 +200,35 @@ impl CallContext {
 
     pub(super) fn client(&self) -> &Client {
         &self.0.client
+    }
+
+    /// The session's shared state; none from 2026-07-28 on.
+    pub(crate) fn conversation(&self) -> Option<&Conversation> {
+        match &self.client().way {
+            Way::Live(conversation) => Some(conversation),
+            Way::Replay(_) | Way::Task(_) => None,
+        }
+    }
+
+    /// Where changes are said that the call makes, once its params have been looked at.
+    #[cfg_attr(not(feature = "rmcp"), expect(dead_code, reason = "for adapters"))]
+    pub(super) fn changes(&self) -> Option<&Changes> {
+        self.0.changes.as_ref()
+    }
+
+    #[cfg_attr(not(feature = "rmcp"), expect(dead_code, reason = "for adapters"))]
+    pub(super) fn progress_token(&self) -> Option<&Value> {
+        self.0.progress_token.as_ref()
+    }
+
+    #[cfg_attr(not(feature = "rmcp"), expect(dead_code, reason = "for adapters"))]
+    pub(crate) fn introduction(&self) -> &Introduction {
+        &self.client().introduction
+    }
+
+    #[cfg_attr(not(feature = "rmcp"), expect(dead_code, reason = "for adapters"))]
+    pub(crate) fn request_id(&self) -> &RequestId {
+        &self.0.id
     }
 
     pub(crate) fn cancellation(&self) -> &CancellationToken {

@@ -9,8 +9,12 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
-use super::{CallContext, Entries, Handler, ToolError, client::Way, tasks::plan};
+use super::{
+    CallContext, Conversation, Entries, Handler, ParamHeader, ToolError, client::Way,
+    param_headers::of_schema, tasks::plan,
+};
 use crate::{
+    auth::Principal,
     protocol::{CacheHint, Described, Method, ProtocolVersion, RpcError, TaskSupport, codes},
     scope::Scopes,
 };
@@ -19,12 +23,20 @@ type Answer = dyn Fn(CallContext, Method, Value) -> BoxFuture<'static, Result<Va
     + Send
     + Sync;
 
+type Hear = dyn Fn(Conversation, Principal, Method) -> BoxFuture<'static, Result<(), ToolError>>
+    + Send
+    + Sync;
+
+type InputSchema = dyn Fn(&str) -> Option<Arc<Map<String, Value>>> + Send + Sync;
+
 /// A handler that is not made of our entries. Cheap to clone.
 #[derive(Clone)]
 pub struct Delegate {
     capabilities: Map<String, Value>,
     needs: BTreeMap<String, Scopes>,
     answer: Arc<Answer>,
+    hear: Option<Arc<Hear>>,
+    input_schema: Option<Arc<InputSchema>>,
 }
 
 impl Delegate {
@@ -43,7 +55,36 @@ impl Delegate {
             answer: Arc::new(move |context, method, params| {
                 Box::pin(answer(context, method, params))
             }),
+            hear: None,
+            input_schema: None,
         }
+    }
+
+    /// What is done when a session's client tells something: `notifications/initialized` once, and
+    /// `notifications/roots/list_changed`.
+    #[must_use]
+    pub fn hears<F>(
+        mut self,
+        hear: impl Fn(Conversation, Principal, Method) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), ToolError>> + Send + 'static,
+    {
+        self.hear = Some(Arc::new(move |session, principal, method| {
+            Box::pin(hear(session, principal, method))
+        }));
+        self
+    }
+
+    /// Where a tool's input schema is found: it may ask for arguments to be repeated in headers
+    /// (2026-07-28, `x-mcp-header`).
+    #[must_use]
+    pub fn input_schemas(
+        mut self,
+        find: impl Fn(&str) -> Option<Arc<Map<String, Value>>> + Send + Sync + 'static,
+    ) -> Self {
+        self.input_schema = Some(Arc::new(find));
+        self
     }
 
     /// The scopes a caller of the tool `name` must have been granted; all of them.
@@ -59,14 +100,20 @@ impl Delegate {
             .flatten()
     }
 
-    /// What it declares of what is served here.
-    pub(super) fn capabilities(&self, version: ProtocolVersion) -> impl Iterator<Item = &str> {
-        let declared = self.capabilities.keys().map(String::as_str);
-        declared.filter(move |name| match *name {
-            "tools" | "resources" | "prompts" => true,
-            "completions" => version >= ProtocolVersion::V2025_03_26,
-            _ => false,
-        })
+    /// Adds what it declares, of what is served here, to what we do.
+    pub(super) fn declare(&self, version: ProtocolVersion, ours: &mut Map<String, Value>) {
+        for (name, declared) in &self.capabilities {
+            let known: &[&str] = match name.as_str() {
+                "tools" | "prompts" => &["listChanged"],
+                "resources" => &["listChanged", "subscribe"],
+                "completions" if version >= ProtocolVersion::V2025_03_26 => &[],
+                _ => continue,
+            };
+            let entry = ours.entry(name.clone()).or_insert_with(|| json!({}));
+            for member in known.iter().filter(|member| declared[**member] == true) {
+                entry[*member] = json!(true);
+            }
+        }
     }
 
     pub(super) fn serves(&self, method: &Method) -> bool {
@@ -77,9 +124,33 @@ impl Delegate {
             }
             Method::PromptsList | Method::PromptsGet => "prompts",
             Method::CompletionComplete => "completions",
+            Method::LoggingSetLevel => "logging",
+            Method::Initialize => return true,
+            Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
+                let resources = self.capabilities.get("resources");
+                return resources.is_some_and(|declared| declared["subscribe"] == true);
+            }
             _ => return false,
         };
         self.capabilities.contains_key(capability)
+    }
+
+    /// Arguments of one of its tools that a client of 2026-07-28 repeats in headers.
+    pub(super) fn param_headers(&self, tool: &str) -> Vec<ParamHeader> {
+        let schema = self.input_schema.as_ref().and_then(|find| find(tool));
+        schema.map(|schema| of_schema(&schema)).unwrap_or_default()
+    }
+
+    pub(super) async fn hear(
+        &self,
+        session: Conversation,
+        principal: Principal,
+        method: Method,
+    ) -> Result<(), ToolError> {
+        match &self.hear {
+            Some(hear) => hear(session, principal, method).await,
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn answer(
@@ -111,7 +182,7 @@ impl Handler {
         if *method == Method::ToolsCall {
             let wanted = members.remove("task");
             let wanted = wanted.filter(|_| now.has_tasks());
-            let (version, client) = (context.protocol_version(), &context.client().capabilities);
+            let (version, client) = (context.protocol_version(), context.client().capabilities());
             plan(TaskSupport::Forbidden, version, client, wanted.as_ref())?;
         }
         let is_first_page = !members.contains_key("cursor");
@@ -127,6 +198,10 @@ impl Handler {
         let mut result = self.guarded(method.label(), version, answer).await?;
         if is_first_page {
             now.list_first(method, version, &mut result)?;
+        }
+        // One caller's list is not for another: ours among it may differ, and so may theirs.
+        if let Some(scope) = result.get_mut("cacheScope") {
+            *scope = json!("private");
         }
         Ok((result, CacheHint::None))
     }

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::{Map, Value};
 
 use super::{
-    Change, Delegate, Prompt, Resource, ResourceTemplate, SchemaError, Tool, completion::Completer,
-    resources::URI, skills, tasks,
+    Change, Delegate, ParamHeader, Prompt, Resource, ResourceTemplate, SchemaError, Tool,
+    completion::Completer, resources::URI, skills, tasks,
 };
 use crate::{
     protocol::{Method, ProtocolVersion, RpcError, TaskSupport, codes},
@@ -167,6 +167,10 @@ impl Entries {
         changed.map(|(_, change)| change).collect()
     }
 
+    pub(super) fn delegate(&self) -> Option<&Delegate> {
+        self.delegate.as_deref()
+    }
+
     pub(super) fn delegates(&self, method: &Method) -> bool {
         self.delegate.as_ref().is_some_and(|one| one.serves(method))
     }
@@ -183,7 +187,9 @@ impl Entries {
         let is_ours = match method {
             Method::ToolsCall => self.tools.contains_key(text("/name")),
             Method::PromptsGet => self.prompts.contains_key(text("/name")),
-            Method::ResourcesRead => self.resource(text("/uri")).is_some(),
+            Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
+                self.resource(text("/uri")).is_some()
+            }
             Method::CompletionComplete => {
                 self.prompts.contains_key(text("/ref/name"))
                     || self.templates.contains_key(text("/ref/uri"))
@@ -191,6 +197,15 @@ impl Entries {
             _ => false,
         };
         (!is_ours).then_some(delegate)
+    }
+
+    /// Arguments of a tool that a client of 2026-07-28 repeats in headers.
+    pub(super) fn param_headers(&self, tool: &str) -> Vec<ParamHeader> {
+        match (self.tools.get(tool), &self.delegate) {
+            (Some(ours), _) => ours.param_headers().unwrap_or_default().to_vec(),
+            (None, Some(delegate)) => delegate.param_headers(tool),
+            (None, None) => Vec::new(),
+        }
     }
 
     /// Compiles every tool's schemas.
@@ -204,13 +219,13 @@ impl Entries {
 
     /// Whether a method exists in a protocol version.
     pub(super) fn serve(&self, method: &Method, version: ProtocolVersion) -> bool {
+        let is_modern = version.is_modern();
         let ours = match method {
             Method::ToolsList | Method::ToolsCall => true,
-            Method::ServerDiscover | Method::SubscriptionsListen => version.is_modern(),
-            Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
-                self.has_resources() && !version.is_modern()
-            }
-            Method::LoggingSetLevel => !version.is_modern(),
+            Method::ServerDiscover | Method::SubscriptionsListen => is_modern,
+            Method::Initialize | Method::LoggingSetLevel => return !is_modern,
+            Method::ResourcesSubscribe | Method::ResourcesUnsubscribe if is_modern => return false,
+            Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => self.has_resources(),
             Method::ResourcesList | Method::ResourcesTemplatesList | Method::ResourcesRead => {
                 self.has_resources()
             }

@@ -216,7 +216,8 @@ impl CallContext {
             capability,
             params,
         };
-        self.client().ask(question, read, self.cancellation()).await
+        let cancelled = self.cancellation().cancelled();
+        self.client().ask(question, read, cancelled).await
     }
 }
 

@@ -14,11 +14,13 @@ mod changes;
 mod client;
 mod completion;
 mod context;
+mod conversation;
 mod delegate;
 mod entries;
 mod error;
 mod form;
 mod guard;
+mod hear;
 mod input;
 mod listing;
 mod param_headers;
@@ -30,6 +32,7 @@ mod relay;
 mod replay;
 mod resources;
 mod schema;
+mod set_up;
 mod skills;
 mod tasks;
 mod template;
@@ -45,6 +48,9 @@ pub use catalog::Catalog;
 pub use changes::{Change, ChangeListener, Changes, WAITING_MAX};
 pub use client::{Client, LogThreshold};
 pub use context::CallContext;
+#[cfg(feature = "rmcp")]
+pub(crate) use conversation::WeakConversation;
+pub use conversation::{Conversation, Introduction, WATCHED_MAX};
 pub use delegate::Delegate;
 pub use entries::{Entries, Lists};
 pub use error::{HandlerError, InputRequired, ToolError};
@@ -58,7 +64,7 @@ pub use schema::SchemaError;
 pub use tasks::{Config as TaskConfig, TaskListener};
 pub use template::TemplateError;
 pub use tools::{IntoToolResult, NoArguments, Structured, Tool};
-pub use voice::SessionStream;
+pub use voice::{SessionStream, SessionStreamRef};
 
 use crate::{
     protocol::{
@@ -178,14 +184,6 @@ impl Handler {
             .unwrap_or_default()
     }
 
-    /// Arguments of a tool that a client of 2026-07-28 repeats in headers.
-    #[must_use]
-    pub fn param_headers(&self, tool: &str) -> Vec<ParamHeader> {
-        let now = self.now();
-        let declared = now.tool(tool).ok().and_then(|one| one.param_headers().ok());
-        declared.map(<[_]>::to_vec).unwrap_or_default()
-    }
-
     /// Whether a method exists in a protocol version, for this catalog.
     #[must_use]
     pub fn serves(&self, method: &Method, version: ProtocolVersion) -> bool {
@@ -221,6 +219,13 @@ impl Handler {
             Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => {
                 let params = read_params(params)?;
                 self.call(&now, context, method, params).await?
+            }
+            Method::Initialize
+            | Method::LoggingSetLevel
+            | Method::ResourcesSubscribe
+            | Method::ResourcesUnsubscribe => {
+                let done = self.set_up(&now, &context, method, read_params(params)?);
+                (done.await?, CacheHint::None)
             }
             _ if tasks::serves(method, version) => {
                 let result = self.of_tasks(&context, method, params).await?;

@@ -4,7 +4,9 @@
 //! Found in a tool's input schema once, when the server is built; `transport` compares each header
 //! with the argument, since a proxy may have decided by the one and the tool by the other.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use super::Handler;
 
 /// One argument that is repeated in a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,14 +36,22 @@ impl ParamHeader {
     }
 }
 
+impl Handler {
+    /// Arguments of a tool that a client of 2026-07-28 repeats in headers.
+    #[must_use]
+    pub fn param_headers(&self, tool: &str) -> Vec<ParamHeader> {
+        self.now().param_headers(tool)
+    }
+}
+
 /// Every argument of a schema that is repeated, reachable through `properties` only.
-pub(super) fn of_schema(schema: &Value) -> Vec<ParamHeader> {
+pub(super) fn of_schema(schema: &Map<String, Value>) -> Vec<ParamHeader> {
     let mut found = Vec::new();
     walk(schema, &mut Vec::new(), &mut found);
     found
 }
 
-fn walk(schema: &Value, path: &mut Vec<String>, found: &mut Vec<ParamHeader>) {
+fn walk(schema: &Map<String, Value>, path: &mut Vec<String>, found: &mut Vec<ParamHeader>) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
         return;
     };
@@ -54,7 +64,9 @@ fn walk(schema: &Value, path: &mut Vec<String>, found: &mut Vec<ParamHeader>) {
                 path: path.clone(),
             });
         }
-        walk(property, path, found);
+        if let Some(property) = property.as_object() {
+            walk(property, path, found);
+        }
         path.pop();
     }
 }
@@ -73,7 +85,7 @@ mod tests {
             "other": { "type": "string" }
         }});
 
-        let found = of_schema(&schema);
+        let found = of_schema(schema.as_object().unwrap());
 
         let names: Vec<_> = found.iter().map(ParamHeader::header).collect();
         assert_eq!(names, ["mcp-param-region", "mcp-param-zone"]);

@@ -49,10 +49,9 @@ pub(super) fn require_scopes(
     method: &Method,
     params: &Value,
 ) -> Result<(), RpcError> {
-    let member = if *method == Method::ResourcesRead {
-        "uri"
-    } else {
-        "name"
+    let member = match method {
+        Method::ResourcesRead | Method::ResourcesSubscribe => "uri",
+        _ => "name",
     };
     let name = params.get(member).and_then(Value::as_str);
     match now.needed_scopes(method, name) {

@@ -1,43 +1,36 @@
-//! What an adapter does with its handler's own messages: tells and asks the client of a call.
+//! What an adapter does with its handler's own messages: tells and asks the client, of a call or
+//! between calls.
 //!
 //! The room `rmcp` calls this; our own tools have the named functions of [`CallContext`].
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
-use super::{CallContext, ClientCapability, ToolError, client::Question};
+use super::{
+    CallContext, Change, Client, ClientCapability, Conversation, ToolError, client::Question,
+};
 use crate::protocol::{LogLevel, Method, ProtocolVersion};
 
 impl CallContext {
-    /// Hands a handler's notification on to the client, if it is one for this call's stream.
+    /// Hands a handler's notification on to the client, if it is one for this call's stream, and a
+    /// change to everybody who wants to know.
     pub(crate) fn relay(&self, method: &str, mut params: Value) {
-        let version = self.protocol_version();
-        match Method::from(method) {
-            Method::LogMessage => {
-                let level = params.get("level").and_then(Value::as_str);
-                let Some(level) = level.and_then(|level| level.parse::<LogLevel>().ok()) else {
-                    return;
-                };
-                let logger = params.get("logger").and_then(Value::as_str);
-                let nothing = Value::Null;
-                let data = params.get("data").unwrap_or(&nothing);
-                self.client().log(level, logger, data);
+        let method = Method::from(method);
+        if let Some(change) = change(&method, &params) {
+            if let Some(changes) = self.changes() {
+                changes.announce(change);
             }
-            Method::Progress => {
-                if version < ProtocolVersion::V2025_03_26
+            return;
+        }
+        match method {
+            Method::LogMessage => self.client().relay_log(&params),
+            // Another call's, if it is not this one's: that one is over.
+            Method::Progress if params.get("progressToken") == self.progress_token() => {
+                if self.protocol_version() < ProtocolVersion::V2025_03_26
                     && let Value::Object(members) = &mut params
                 {
                     members.remove("message");
                 }
                 self.client().notify(&Method::Progress, &params);
-            }
-            // From 2026-07-28 on changes are told on a stream that asked for them.
-            changed @ (Method::ToolsListChanged
-            | Method::PromptsListChanged
-            | Method::ResourcesListChanged
-            | Method::ResourcesUpdated)
-                if !version.is_modern() =>
-            {
-                self.client().notify(&changed, &params);
             }
             other => tracing::debug!(
                 method = other.as_str(),
@@ -46,7 +39,7 @@ impl CallContext {
         }
     }
 
-    /// Asks the client in a handler's own words, and returns its answer as it came.
+    /// Asks the client in a handler's own words until `over`, and returns its answer as it came.
     ///
     /// # Errors
     /// As for [`CallContext::elicit`]; also for a method that no client serves.
@@ -54,7 +47,70 @@ impl CallContext {
         &self,
         key: &str,
         method: &str,
+        params: Option<Value>,
+        over: impl Future<Output = ()>,
+    ) -> Result<Value, ToolError> {
+        self.client()
+            .relay_question(key, method, params, over)
+            .await
+    }
+}
+
+impl Conversation {
+    /// Hands a handler's notification on to this session's client, if it is one for its own stream.
+    pub(crate) fn relay(&self, method: &str, params: &Value) {
+        let method = Method::from(method);
+        if let Some(change) = change(&method, params) {
+            self.send(&change);
+        } else if let Some(client) = self.client().filter(|_| method == Method::LogMessage) {
+            client.relay_log(params);
+        } else {
+            tracing::debug!(
+                method = method.as_str(),
+                "a handler's notification is not for a session"
+            );
+        }
+    }
+
+    /// Asks the client on the session's own stream, in a handler's own words, and returns its answer
+    /// as it came.
+    ///
+    /// # Errors
+    /// As for [`CallContext::elicit`]; also without a stream, and for a method that no client serves.
+    pub(crate) async fn relay_question(
+        &self,
+        method: &str,
+        params: Option<Value>,
+        over: impl Future<Output = ()>,
+    ) -> Result<Value, ToolError> {
+        let client = self.client();
+        let client = client.ok_or_else(|| ToolError::failed("the client has no stream open"))?;
+        client.relay_question("", method, params, over).await
+    }
+
+    fn client(&self) -> Option<Client> {
+        self.stream()
+            .get()
+            .map(|stream| Client::in_session(self.clone(), stream))
+    }
+}
+
+impl Client {
+    fn relay_log(&self, params: &Value) {
+        let level = params.get("level").and_then(Value::as_str);
+        let Some(level) = level.and_then(|level| level.parse::<LogLevel>().ok()) else {
+            return;
+        };
+        let logger = params.get("logger").and_then(Value::as_str);
+        self.log(level, logger, params.get("data").unwrap_or(&Value::Null));
+    }
+
+    async fn relay_question(
+        &self,
+        key: &str,
+        method: &str,
         mut params: Option<Value>,
+        over: impl Future<Output = ()>,
     ) -> Result<Value, ToolError> {
         let mode = params.as_ref().and_then(|params| params.get("mode"));
         let capability = match Method::from(method) {
@@ -66,11 +122,8 @@ impl CallContext {
             Method::ElicitationCreate => ClientCapability::ElicitForm,
             _ => return Err(ToolError::failed("no client serves this method")),
         };
-        if capability == ClientCapability::ElicitForm
-            && self.protocol_version() < ProtocolVersion::V2025_11_25
-            && let Some(Value::Object(members)) = &mut params
-        {
-            members.remove("mode");
+        if let Some(Value::Object(members)) = &mut params {
+            fit(members, capability, self.introduction.version);
         }
         let question = Question {
             key,
@@ -83,12 +136,33 @@ impl CallContext {
                 .then_some(answer)
                 .ok_or_else(|| "the client's answer is no object".to_owned())
         };
-        let cancelled = self.cancellation();
-        self.client().ask(question, as_it_came, cancelled).await
+        self.ask(question, as_it_came, over).await
     }
+}
 
-    /// What the client has declared.
-    pub(crate) fn client_capabilities(&self) -> Value {
-        json!(self.client().capabilities)
+/// Leaves out what a client of `version` does not know.
+fn fit(params: &mut Map<String, Value>, capability: ClientCapability, version: ProtocolVersion) {
+    match capability {
+        ClientCapability::ElicitForm if version < ProtocolVersion::V2025_11_25 => {
+            params.remove("mode");
+        }
+        ClientCapability::ElicitUrl if version.is_modern() => {
+            params.remove("elicitationId");
+        }
+        _ => {}
+    }
+}
+
+/// What has changed, if a notification is about a change.
+fn change(method: &Method, params: &Value) -> Option<Change> {
+    match method {
+        Method::ToolsListChanged => Some(Change::Tools),
+        Method::PromptsListChanged => Some(Change::Prompts),
+        Method::ResourcesListChanged => Some(Change::Resources),
+        Method::ResourcesUpdated => {
+            let uri = params.get("uri").and_then(Value::as_str);
+            uri.map(|uri| Change::Resource(uri.to_owned()))
+        }
+        _ => None,
     }
 }

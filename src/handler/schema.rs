@@ -11,7 +11,7 @@ use jsonschema::{
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{ParamHeader, param_headers};
+use super::{ParamHeader, param_headers::of_schema};
 use crate::protocol::ToolDescription;
 
 /// Why a tool's schema can't be used.
@@ -71,7 +71,11 @@ impl Schemas {
         };
         let output = tool.output_schema.as_ref();
         Ok(Self {
-            param_headers: param_headers::of_schema(&tool.input_schema),
+            param_headers: tool
+                .input_schema
+                .as_object()
+                .map(of_schema)
+                .unwrap_or_default(),
             input: compiled("inputSchema", &tool.input_schema)?,
             output: output
                 .map(|schema| compiled("outputSchema", schema))

@@ -66,7 +66,7 @@ impl SessionStreamRef {
         }
     }
 
-    fn get(&self) -> Option<Outlet> {
+    pub(super) fn get(&self) -> Option<Outlet> {
         SessionStream(self.0.upgrade()?).get()
     }
 }

@@ -13,6 +13,8 @@ pub enum CloseReason {
     Idle,
     /// The session was never initialized.
     NeverInitialized,
+    /// `initialize` was answered with an error.
+    Refused,
     /// The access token's life is over.
     TokenExpired,
     /// An operator ended it.
@@ -34,6 +36,7 @@ impl CloseReason {
             Self::Deleted => "deleted",
             Self::Idle => "idle",
             Self::NeverInitialized => "never_initialized",
+            Self::Refused => "refused",
             Self::TokenExpired => "token_expired",
             Self::EndedByOperator => "ended_by_operator",
             Self::SlowReader => "slow_reader",
@@ -50,6 +53,7 @@ impl fmt::Display for CloseReason {
             Self::Deleted => "the client ended the session",
             Self::Idle => "the client has been silent for too long",
             Self::NeverInitialized => "the session was never initialized",
+            Self::Refused => "the session was refused",
             Self::TokenExpired => "the access token has expired",
             Self::EndedByOperator => "an operator ended the session",
             Self::SlowReader => "the client reads too slowly",

@@ -1,6 +1,9 @@
 //! How a conversation begins: `initialize` up to 2025-11-25, `server/discover` from 2026-07-28 on.
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IntoDeserializer},
+};
 use serde_json::{Map, Value, json};
 
 use super::{Described, Icon, ProtocolVersion};
@@ -29,6 +32,15 @@ impl ClientCapabilities {
     #[must_use]
     pub const fn new(declared: Map<String, Value>) -> Self {
         Self(declared)
+    }
+
+    /// All of them, as somebody else's type has them.
+    #[must_use]
+    pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        T::deserialize(IntoDeserializer::<serde_json::Error>::into_deserializer(
+            &self.0,
+        ))
+        .ok()
     }
 
     /// Whether a capability is declared, as `elicitation`, or one within, as `elicitation.url`.

@@ -39,6 +39,8 @@ methods! {
     Initialize = "initialize";
     /// The client has taken the answer to `initialize`.
     Initialized = "notifications/initialized";
+    /// The client's folders have changed; up to 2025-11-25.
+    RootsListChanged = "notifications/roots/list_changed";
     /// The client wants no answer to a request any more.
     Cancelled = "notifications/cancelled";
     /// Is anybody there? Up to 2025-11-25.
@@ -134,15 +136,6 @@ impl Method {
         matches!(
             self,
             Self::TasksGet | Self::TasksResult | Self::TasksUpdate | Self::TasksCancel
-        )
-    }
-
-    /// Whether it is about a session itself, rather than what a handler offers.
-    #[must_use]
-    pub const fn is_of_session(&self) -> bool {
-        matches!(
-            self,
-            Self::LoggingSetLevel | Self::ResourcesSubscribe | Self::ResourcesUnsubscribe
         )
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    Carried, ClientCapabilities, LogLevel, LogLevelError, ProtocolVersion, Raw, RpcError, codes,
-    lifecycle::MODERN_VERSIONS,
+    Carried, ClientCapabilities, Implementation, LogLevel, LogLevelError, ProtocolVersion, Raw,
+    RpcError, codes, lifecycle::MODERN_VERSIONS,
 };
 
 /// The members of params that decide where a request goes, whatever its method.
@@ -33,6 +33,8 @@ struct Meta {
     protocol_version: Option<Value>,
     #[serde(default, rename = "io.modelcontextprotocol/clientCapabilities")]
     client_capabilities: Option<Value>,
+    #[serde(default, rename = "io.modelcontextprotocol/clientInfo")]
+    client_info: Option<Value>,
     #[serde(default, rename = "io.modelcontextprotocol/logLevel")]
     log_level: Option<Value>,
     #[serde(default)]
@@ -50,6 +52,9 @@ pub struct ModernMeta {
     pub version: ProtocolVersion,
     /// What its client can do.
     pub client_capabilities: ClientCapabilities,
+    /// What its client calls itself, if it says so in a form that can be read; a request without is
+    /// served (2026-07-28, `_meta`).
+    pub client_info: Option<Implementation>,
     /// From which severity on it wants log messages; without one, none.
     pub log_level: Option<LogLevel>,
 }
@@ -133,10 +138,13 @@ impl Peek {
             })?),
             Some(_) => return Err(missing("logLevel")),
         };
+        let client_info = meta.client_info;
+        let client_info = client_info.and_then(|info| serde_json::from_value(info).ok());
         match meta.client_capabilities {
             Some(Value::Object(declared)) => Ok(ModernMeta {
                 version,
                 client_capabilities: ClientCapabilities::new(declared),
+                client_info,
                 log_level,
             }),
             _ => Err(missing("clientCapabilities")),

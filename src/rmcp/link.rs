@@ -1,53 +1,72 @@
-//! The transport behind a handler's `Peer`, for one call: its notifications leave on the call's
-//! stream, its questions go to the client, and nothing else passes.
+//! The transport behind a handler's `Peer`: its notifications and questions go to whom the
+//! [`Desk`](super::desk::Desk) names, the client's answers and notifications come back, and nothing
+//! else passes.
 
-use std::{
-    convert::Infallible,
-    future::ready,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, convert::Infallible, future::ready, sync::Arc};
 
 use ::rmcp::{
     ErrorData, RoleServer,
     model::{
         ClientJsonRpcMessage, ClientResult, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
-        ServerRequest,
+        ServerNotification, ServerRequest,
     },
     transport::Transport,
 };
 use futures_util::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use crate::handler::{CallContext, ToolError};
+use super::desk::{Asker, Desk};
+use crate::handler::ToolError;
 
-/// Questions that a call may have open at once; one more waits.
-const OPEN_MAX: usize = 16;
+/// Messages that may wait for a handler on one line.
+const WAITING_MAX: usize = 16;
 
-/// One call's way to its client, as rmcp's service loop drives it.
+/// One line's way to its client, as rmcp's service loop drives it.
 pub(super) struct Link {
-    call: CallContext,
-    asked: u32,
-    ended: Arc<Mutex<Option<oneshot::Sender<ToolError>>>>,
-    answers: mpsc::Sender<ClientJsonRpcMessage>,
-    answered: mpsc::Receiver<ClientJsonRpcMessage>,
+    desk: Arc<Desk>,
+    /// Open questions by rmcp's number, so that a handler can take one back.
+    open: HashMap<RequestId, CancellationToken>,
+    inbox: mpsc::Sender<ClientJsonRpcMessage>,
+    received: mpsc::Receiver<ClientJsonRpcMessage>,
 }
 
 impl Link {
-    /// A link for one call, and where it is said that the call ends here to be run again with the
-    /// client's answer (2026-07-28).
-    pub(super) fn new(call: CallContext) -> (Self, oneshot::Receiver<ToolError>) {
-        let (answers, answered) = mpsc::channel(OPEN_MAX);
-        let (ended, wants_input) = oneshot::channel();
+    /// A link, and the way in for what the client says to its handler.
+    pub(super) fn new(desk: Arc<Desk>) -> (Self, mpsc::Sender<ClientJsonRpcMessage>) {
+        let (inbox, received) = mpsc::channel(WAITING_MAX);
         let link = Self {
-            call,
-            asked: 0,
-            ended: Arc::new(Mutex::new(Some(ended))),
-            answers,
-            answered,
+            desk,
+            open: HashMap::new(),
+            inbox: inbox.clone(),
+            received,
         };
-        (link, wants_input)
+        (link, inbox)
+    }
+
+    fn put(&mut self, id: RequestId, question: ServerRequest) -> BoxFuture<'static, ()> {
+        let taken_back = CancellationToken::new();
+        // What was answered is forgotten with the next question; few are ever open.
+        self.open.retain(|_, open| !open.is_cancelled());
+        self.open.insert(id.clone(), taken_back.clone());
+        let (desk, inbox) = (Arc::clone(&self.desk), self.inbox.clone());
+        let asker = desk.asker();
+        Box::pin(async move {
+            let answer = ask(&desk, asker, &question, &taken_back).await;
+            taken_back.cancel();
+            let message = match answer {
+                Some(Ok(answer)) => JsonRpcMessage::response(answer, id),
+                // What a handler makes of it is its own affair.
+                Some(Err(why)) => {
+                    JsonRpcMessage::error(ErrorData::internal_error(why, None), Some(id))
+                }
+                None => return,
+            };
+            // The line may have been closed this very moment.
+            let _closed = inbox.send(message).await;
+        })
     }
 }
 
@@ -58,25 +77,35 @@ impl Transport<RoleServer> for Link {
         &mut self,
         message: ServerJsonRpcMessage,
     ) -> impl Future<Output = Result<(), Infallible>> + Send + 'static {
-        let sent: BoxFuture<'static, _> = match message {
+        let sent: BoxFuture<'static, ()> = match message {
             JsonRpcMessage::Notification(told) => {
-                if let Some((method, params)) = parts(&told.notification) {
-                    self.call.relay(&method, params.unwrap_or_default());
+                match told.notification {
+                    ServerNotification::CancelledNotification(cancelled) => {
+                        let id = cancelled.params.request_id;
+                        if let Some(open) = id.and_then(|id| self.open.remove(&id)) {
+                            open.cancel();
+                        }
+                    }
+                    other => {
+                        if let Some((method, params)) = parts(&other) {
+                            self.desk.tell(&method, params.unwrap_or_default());
+                        }
+                    }
                 }
-                Box::pin(ready(Ok(())))
+                Box::pin(ready(()))
             }
-            JsonRpcMessage::Request(question) => {
-                self.asked += 1;
-                Box::pin(self.ask(self.asked, question.id, question.request))
-            }
+            JsonRpcMessage::Request(question) => self.put(question.id, question.request),
             // Nothing is ever asked of this service, so it answers nothing.
-            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => Box::pin(ready(Ok(()))),
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => Box::pin(ready(())),
         };
-        sent
+        async {
+            sent.await;
+            Ok(())
+        }
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
-        self.answered.recv().await
+        self.received.recv().await
     }
 
     async fn close(&mut self) -> Result<(), Infallible> {
@@ -84,45 +113,46 @@ impl Transport<RoleServer> for Link {
     }
 }
 
-impl Link {
-    /// Asks under the question's number: a call that is run again asks in the same order.
-    fn ask(
-        &self,
-        number: u32,
-        id: RequestId,
-        question: ServerRequest,
-    ) -> impl Future<Output = Result<(), Infallible>> + Send + 'static {
-        let call = self.call.clone();
-        let answers = self.answers.clone();
-        let ended = Arc::clone(&self.ended);
-        async move {
-            let answer = match parts(&question) {
-                Some((method, params)) => {
-                    let key = format!("question-{number}");
-                    let asked = call.relay_question(&key, &method, params).await;
-                    asked.and_then(|answer| read(&question, answer))
-                }
-                None => Err(ToolError::failed("the question has no JSON form")),
-            };
-            let message = match answer {
-                Ok(answer) => JsonRpcMessage::response(answer, id),
-                // What a handler makes of it is its own affair.
-                Err(ToolError::Failed(why)) => {
-                    JsonRpcMessage::error(ErrorData::internal_error(why, None), Some(id))
-                }
-                Err(end) => {
-                    let ended = ended.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    if let Some(ended) = ended {
-                        // The call may have ended this very moment.
-                        let _over = ended.send(end);
-                    }
-                    return Ok(());
-                }
-            };
-            // The same.
-            let _over = answers.send(message).await;
-            Ok(())
+/// Puts a question; nothing comes back where the call ends instead, to be run again with the answer
+/// (2026-07-28).
+async fn ask(
+    desk: &Desk,
+    by: Asker,
+    question: &ServerRequest,
+    taken_back: &CancellationToken,
+) -> Option<Result<ClientResult, String>> {
+    let Some((method, params)) = parts(question) else {
+        return Some(Err("the question has no JSON form".to_owned()));
+    };
+    let asked = match &by {
+        Asker::Call {
+            call, number, over, ..
+        } => {
+            let key = format!("question-{number}");
+            let until = either(over, taken_back);
+            call.relay_question(&key, &method, params, until).await
         }
+        Asker::Session(session) => {
+            let until = either(session.over(), taken_back);
+            session.relay_question(&method, params, until).await
+        }
+        Asker::Nobody => Err(ToolError::failed("the call is over")),
+    };
+    match (asked.and_then(|answer| read(question, answer)), by) {
+        (Ok(answer), _) => Some(Ok(answer)),
+        (Err(ToolError::Failed(why)), _) => Some(Err(why)),
+        (Err(end), Asker::Call { seat, .. }) => {
+            desk.end(seat, end);
+            None
+        }
+        (Err(error), _) => Some(Err(error.to_string())),
+    }
+}
+
+async fn either(one: &CancellationToken, other: &CancellationToken) {
+    tokio::select! {
+        () = one.cancelled() => {}
+        () = other.cancelled() => {}
     }
 }
 

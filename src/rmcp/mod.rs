@@ -24,27 +24,26 @@
 //! let server = Server::new(Config::default()).rmcp(Notes);
 //! ```
 
+mod desk;
+mod host;
+mod line;
 mod link;
 mod request;
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use ::rmcp::{
-    ErrorData, RoleServer, ServerHandler,
-    model::{
-        ClientCapabilities, Icon, IconTheme, Implementation, InitializeRequestParams, RequestId,
-        ServerConfig,
-    },
-    service::{RequestContext, Service, serve_directly},
+    ServerHandler,
+    model::{Icon, IconTheme, ServerConfig},
 };
 use serde_json::{Map, Value};
 
 use crate::{
-    handler::{CallContext, Delegate, ToolError},
-    protocol::{self, Method, ProtocolVersion, RpcError, ServerInfo},
+    handler::Delegate,
+    protocol::{self, ServerInfo},
     scope::Scopes,
 };
-use link::Link;
+use host::Host;
 
 /// A handler written for rmcp, with what it needs to stand behind our door.
 #[derive(Debug)]
@@ -53,20 +52,39 @@ pub struct Rmcp {
     delegate: Delegate,
 }
 
-/// Never used by a handler: it has no request of ours to name.
-const REQUEST: RequestId = RequestId::Number(1);
-
 impl Rmcp {
-    /// Wraps a handler. Its `get_info` is asked once, here.
+    /// Wraps a handler that serves everybody: all sessions, and all requests without one, at once.
     pub fn new(handler: impl ServerHandler) -> Self {
-        let config = handler.get_info();
         let handler = Arc::new(handler);
-        let answer = move |context, method, params| {
-            let handler = Arc::clone(&handler);
-            answer(handler, context, method, params)
-        };
+        Self::of(Arc::clone(&handler), Host::Shared(handler))
+    }
+
+    /// Wraps what makes handlers, as rmcp's own HTTP service does: each session has one of its own, and
+    /// from 2026-07-28 on each request. One more is made here, and only asked for its `get_info` and
+    /// its tools' schemas.
+    ///
+    /// # Errors
+    /// `make`'s, here. Later ones are logged, and the request is answered by an internal error.
+    pub fn for_each_session<H: ServerHandler>(
+        make: impl Fn() -> io::Result<H> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let first = Arc::new(make()?);
+        Ok(Self::of(first, Host::Each(Box::new(make))))
+    }
+
+    fn of<H: ServerHandler>(example: Arc<H>, host: Host<H>) -> Self {
+        let config = example.get_info();
+        let answers = Arc::new(host);
+        let hears = Arc::clone(&answers);
+        let delegate = Delegate::new(capabilities(&config), move |call, method, params| {
+            Arc::clone(&answers).answer(call, method, params)
+        })
+        .hears(move |session, principal, method| {
+            Arc::clone(&hears).hear(session, principal, method)
+        })
+        .input_schemas(move |tool| example.get_tool(tool).map(|tool| tool.input_schema));
         Self {
-            delegate: Delegate::new(capabilities(&config), answer),
+            delegate,
             info: info(config),
         }
     }
@@ -123,66 +141,6 @@ fn icon(icon: Icon) -> protocol::Icon {
             _ => None,
         }),
     }
-}
-
-/// One request: read, answered by the handler, written.
-async fn answer<H: ServerHandler>(
-    handler: Arc<H>,
-    call: CallContext,
-    method: Method,
-    params: Value,
-) -> Result<Value, ToolError> {
-    let (request, meta) = request::read(&method, params)?;
-    let (link, wants_input) = Link::new(call.clone());
-    // A `Peer` comes only from a running service; this one serves nothing but what the handler
-    // itself sends, and ends with the call.
-    let service = serve_directly(Silent, link, Some(client(&call)));
-    let mut context = RequestContext::<RoleServer>::new(REQUEST, service.peer().clone());
-    context.ct = call.cancellation().clone();
-    context.meta = meta;
-    context.extensions.insert(call.principal().clone());
-    context.extensions.insert(call);
-    tokio::select! {
-        answered = handler.handle_request(request, context) => {
-            let result = answered.map_err(error)?;
-            serde_json::to_value(result).map_err(|error| {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a handler's result has no JSON form"
-                );
-                RpcError::internal().into()
-            })
-        }
-        Ok(ended) = wants_input => Err(ended),
-    }
-}
-
-/// Takes part in nothing: requests are answered by the handler directly.
-struct Silent;
-
-impl ServerHandler for Silent {}
-
-/// What the handler learns of its client from its `Peer`.
-///
-/// From 2026-07-28 on rmcp lets a handler ask nothing through it. We can ask in every version, so the
-/// peer's version is the newest in which it may; the request's own is in its `_meta`.
-fn client(call: &CallContext) -> InitializeRequestParams {
-    let version = call.protocol_version().min(ProtocolVersion::NEWEST_LEGACY);
-    let declared = serde_json::from_value::<ClientCapabilities>(call.client_capabilities());
-    let unnamed = Implementation::new("unknown", "");
-    let mut client = InitializeRequestParams::new(declared.unwrap_or_default(), unnamed);
-    if let Ok(version) = serde_json::from_value(Value::from(version.as_str())) {
-        client.protocol_version = version;
-    }
-    client
-}
-
-fn error(error: ErrorData) -> ToolError {
-    let ours = RpcError::new(error.code.0, error.message);
-    ToolError::Rpc(match error.data {
-        Some(data) => ours.with_data(data),
-        None => ours,
-    })
 }
 
 #[cfg(test)]

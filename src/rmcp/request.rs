@@ -1,10 +1,15 @@
 //! A request as rmcp has it, read by its method: rmcp's own reader tries one type after the other,
 //! and takes params that don't fit for those of another method.
 
+#![expect(
+    deprecated,
+    reason = "clients of old versions subscribe and set levels by themselves"
+)]
+
 use ::rmcp::model::{
     CallToolRequest, ClientRequest, CompleteRequest, GetPromptRequest, ListPromptsRequest,
     ListResourceTemplatesRequest, ListResourcesRequest, ListToolsRequest, ReadResourceRequest,
-    RequestMetaObject,
+    RequestMetaObject, SetLevelRequest, SubscribeRequest, UnsubscribeRequest,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -33,6 +38,9 @@ pub(super) fn read(
         Method::PromptsList => ListPromptsRequest::with_param(fitting(params)?).into(),
         Method::PromptsGet => GetPromptRequest::new(fitting(params)?).into(),
         Method::CompletionComplete => CompleteRequest::new(fitting(params)?).into(),
+        Method::LoggingSetLevel => SetLevelRequest::new(fitting(params)?).into(),
+        Method::ResourcesSubscribe => SubscribeRequest::new(fitting(params)?).into(),
+        Method::ResourcesUnsubscribe => UnsubscribeRequest::new(fitting(params)?).into(),
         other => return Err(RpcError::method_not_found(other)),
     };
     Ok((request, meta))

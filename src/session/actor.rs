@@ -5,16 +5,11 @@
 //! [`SessionRef`](super::SessionRef). It decides nothing by itself: [`Phase`] says what may come
 //! when, [`Vital`] when its time is over. Whatever ends it, its [`Farewell`] is said exactly once.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-    sync::Arc,
-};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler as Handles, WrapFuture,
 };
-use bytes::Bytes;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument;
 
@@ -24,20 +19,16 @@ use super::{
     farewell::Farewell,
     messages::{Announce, Close, Deliver, Drain, OpenStream, Probe, Resume},
     phase::{Admitted, Phase},
-    settings,
     streams::Streams,
     vital::Vital,
 };
 use crate::{
     auth::Principal,
-    handler::{
-        CallContext, Change, Client, Handler, Lists, LogThreshold, Questions, SessionStream,
-    },
+    handler::{CallContext, Client, Conversation, Handler, Introduction, SessionStream},
     outlet::{CloseReason, Frame, Frames, Outlet},
     protocol::{
-        ClientCapabilities, ClientMessage, InitializeParams, Method, Notification, ProtocolVersion,
-        Raw, Request, RequestId, RpcError, codes, encode_error, encode_request, encode_result,
-        read_params,
+        ClientMessage, InitializeParams, Method, Notification, ProtocolVersion, Raw, Request,
+        RequestId, RpcError, codes, encode_error, encode_request, encode_result, read_params,
     },
     telemetry::spans,
 };
@@ -54,15 +45,8 @@ pub(super) struct Session {
     /// HTTP+SSE ends with its stream; a Streamable HTTP session outlives its own.
     pub(super) ends_with_stream: bool,
     pub(super) stream: SessionStream,
+    pub(super) conversation: Conversation,
     pub(super) phase: Phase,
-    /// What the client can do for us; known from `initialize` on.
-    pub(super) capabilities: ClientCapabilities,
-    /// What the client was told of by the answer to `initialize`.
-    pub(super) lists: Lists,
-    pub(super) log_threshold: LogThreshold,
-    pub(super) questions: Questions,
-    /// Resources whose changes the client wants to be told of.
-    pub(super) watched: HashSet<String>,
     pub(super) streams: Streams,
     pub(super) calls: HashMap<RequestId, RunningCall>,
     pub(super) draining: bool,
@@ -114,11 +98,12 @@ impl Handles<Deliver> for Session {
                 self.take_request(request, deliver.principal, outlet, context)
             }
             ClientMessage::Notification(notification) => {
-                self.take_notification(&notification);
+                self.take_notification(&notification, deliver.principal, context);
                 Ok(())
             }
             ClientMessage::Response(response) => {
-                self.questions.answer(&response.id, response.outcome);
+                let questions = self.conversation.questions();
+                questions.answer(&response.id, response.outcome);
                 Ok(())
             }
         }
@@ -161,7 +146,9 @@ impl Handles<Announce> for Session {
     type Result = ();
 
     fn handle(&mut self, Announce(change): Announce, _: &mut Self::Context) {
-        self.announce(&change);
+        if self.phase.is_running() {
+            self.conversation.tell(&change);
+        }
     }
 }
 
@@ -217,47 +204,58 @@ impl Session {
             return Err(SessionError::Stopping);
         }
         let answer = match self.phase.admit(&request.method) {
-            Ok(Admitted::Call(version))
-                if request.method.is_of_session()
-                    && self.handler.serves(&request.method, version) =>
-            {
-                settings::set_up(&request, &self.log_threshold, &mut self.watched)
-            }
             Ok(Admitted::Call(version)) => {
                 return self.start_call(request, principal, version, outlet, context);
             }
             Ok(Admitted::Ping) => encode_result(&request.id, serde_json::json!({})),
-            Ok(Admitted::Initialize) => self.initialize(&request.id, request.params.as_ref()),
+            Ok(Admitted::Initialize) => match self.negotiate(request.params.as_ref()) {
+                Ok(version) => {
+                    return self.start_call(request, principal, version, outlet, context);
+                }
+                Err(error) => encode_error(Some(&request.id), &error),
+            },
             Err(refusal) => encode_error(Some(&request.id), &refusal),
         };
         answer_on(&outlet, answer);
         Ok(())
     }
 
-    fn initialize(&mut self, id: &RequestId, params: Option<&Raw>) -> Bytes {
-        let params: InitializeParams = match read_params(params) {
-            Ok(params) => params,
-            Err(error) => return encode_error(Some(id), &error),
-        };
+    fn negotiate(&mut self, params: Option<&Raw>) -> Result<ProtocolVersion, RpcError> {
+        let params: InitializeParams = read_params(params)?;
         let version = ProtocolVersion::negotiate(&params.protocol_version);
-        self.phase = Phase::Negotiated(version);
+        self.phase = Phase::negotiating(version);
         self.vital.set_version(version);
-        tracing::debug!(session.id = %self.id.short(), %version, "session initialized");
-        self.capabilities = params.capabilities;
-        self.lists = self.handler.now().lists();
-        encode_result(id, self.handler.initialize_result(version))
+        self.conversation.introduce(Introduction {
+            version,
+            info: params.client_info,
+            capabilities: params.capabilities,
+        });
+        Ok(version)
     }
 
-    fn announce(&mut self, change: &Change) {
-        // What was not declared was not negotiated either, and so may not be used.
-        let is_told = self.phase.is_running() && self.lists.have(change);
-        let Some(stream) = self.stream.get().filter(|_| is_told) else {
-            return;
-        };
-        if let Some(notification) = settings::notification(change, &self.watched) {
-            // A stream that has ended is noticed by its watcher.
-            let _ended = stream.send(Frame::Message(notification));
+    /// `initialize` was answered: a session that was refused is none.
+    fn negotiated(&mut self, agreed: bool, opener: Principal, context: &mut Context<Self>) {
+        if agreed {
+            self.enter(self.phase.negotiated(), opener, context);
+        } else {
+            self.end(CloseReason::Refused, context);
         }
+    }
+
+    fn enter(&mut self, phase: Phase, principal: Principal, context: &mut Context<Self>) {
+        let begins = phase.is_running() && !self.phase.is_running();
+        self.phase = phase;
+        if begins {
+            tracing::debug!(session.id = %self.id.short(), "session initialized");
+            self.vital.set_running();
+            self.hear(Method::Initialized, principal, context);
+        }
+    }
+
+    fn hear(&self, told: Method, principal: Principal, context: &mut Context<Self>) {
+        let session = self.conversation.clone();
+        let heard = self.handler.clone().hear(session, principal, told);
+        context.spawn(heard.into_actor(self));
     }
 
     fn start_call(
@@ -286,14 +284,10 @@ impl Session {
         if resumable {
             self.streams.keep(&outlet);
         }
-        let client = Client::in_session(
-            self.capabilities.clone(),
-            outlet.clone(),
-            &self.stream,
-            self.log_threshold.clone(),
-            self.questions.clone(),
-        );
-        let call_context = CallContext::new(principal, version, cancelled.clone(), client)
+        let client = Client::in_session(self.conversation.clone(), outlet.clone());
+        let id = request.id.clone();
+        let opener = (request.method == Method::Initialize).then(|| principal.clone());
+        let call_context = CallContext::new(principal, id, cancelled.clone(), client)
             .traced(request.trace.clone());
         let span = spans::call(&request, version, || Some(self.id.short()));
         let call = run_call(
@@ -303,12 +297,13 @@ impl Session {
             cancelled,
             outlet,
         );
-        let ended = call
-            .instrument(span)
-            .into_actor(self)
-            .map(|id, session, context| {
-                session.call_ended(&id, context);
-            });
+        let ended = call.instrument(span).into_actor(self);
+        let ended = ended.map(|(id, succeeded), session, context| {
+            if let Some(opener) = opener {
+                session.negotiated(succeeded, opener, context);
+            }
+            session.call_ended(&id, context);
+        });
         context.spawn(ended);
         Ok(())
     }
@@ -319,13 +314,16 @@ impl Session {
         self.end_if_drained(context);
     }
 
-    pub(super) fn take_notification(&mut self, notification: &Notification) {
+    pub(super) fn take_notification(
+        &mut self,
+        notification: &Notification,
+        principal: Principal,
+        context: &mut Context<Self>,
+    ) {
         match notification.method {
-            Method::Initialized => {
-                self.phase = self.phase.initialized();
-                if self.phase.is_running() {
-                    self.vital.set_running();
-                }
+            Method::Initialized => self.enter(self.phase.initialized(), principal, context),
+            Method::RootsListChanged if self.phase.is_running() => {
+                self.hear(Method::RootsListChanged, principal, context);
             }
             Method::Cancelled => self.cancel(notification.params.as_ref()),
             // Notifications that mean nothing to us are allowed and cost nothing.

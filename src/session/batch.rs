@@ -52,11 +52,12 @@ impl Handles<DeliverBatch> for Session {
             let request = match member {
                 Ok(ClientMessage::Request(request)) => request,
                 Ok(ClientMessage::Notification(notification)) => {
-                    self.take_notification(&notification);
+                    self.take_notification(&notification, principal.clone(), context);
                     continue;
                 }
                 Ok(ClientMessage::Response(response)) => {
-                    self.questions.answer(&response.id, response.outcome);
+                    let questions = self.conversation.questions();
+                    questions.answer(&response.id, response.outcome);
                     continue;
                 }
                 Err(bad) => {

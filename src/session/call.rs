@@ -53,14 +53,14 @@ impl RunningCall {
 }
 
 /// Runs one call to its end and answers for it; a cancelled call is not answered (2025-11-25,
-/// cancellation).
+/// cancellation). Returns whether it was answered with a result.
 pub(super) async fn run_call(
     handler: Handler,
     context: CallContext,
     request: Request,
     cancelled: CancellationToken,
     outlet: Outlet,
-) -> RequestId {
+) -> (RequestId, bool) {
     let answer = tokio::select! {
         biased;
         () = cancelled.cancelled() => None,
@@ -70,6 +70,7 @@ pub(super) async fn run_call(
         Some(result) => spans::ended(result),
         None => spans::cancelled(),
     }
+    let succeeded = matches!(answer, Some(Ok(_)));
     match answer {
         Some(Ok(result)) => answer_on(&outlet, encode_result(&request.id, result)),
         Some(Err(error)) => answer_on(&outlet, encode_error(Some(&request.id), &error)),
@@ -79,7 +80,7 @@ pub(super) async fn run_call(
     if outlet.is_kept() {
         outlet.close(CloseReason::Finished);
     }
-    request.id
+    (request.id, succeeded)
 }
 
 /// An answer nobody waits for any more is thrown away: the client has left, or reads too slowly.

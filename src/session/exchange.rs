@@ -5,7 +5,7 @@ use tracing::Instrument;
 
 use crate::{
     auth::Principal,
-    handler::{CallContext, Client, Handler},
+    handler::{CallContext, Client, Handler, Introduction},
     outlet::{Frame, Outlet},
     protocol::{ModernMeta, Request, encode_error, encode_result},
     telemetry::spans,
@@ -34,9 +34,15 @@ async fn run(
     outlet: Outlet,
 ) -> Option<i32> {
     let cancelled = CancellationToken::new();
-    let client = Client::of_request(meta.client_capabilities, outlet.clone(), meta.log_level);
-    let context = CallContext::new(principal, meta.version, cancelled.clone(), client)
-        .traced(request.trace.clone());
+    let introduction = Introduction {
+        version: meta.version,
+        info: meta.client_info,
+        capabilities: meta.client_capabilities,
+    };
+    let client = Client::of_request(introduction, outlet.clone(), meta.log_level);
+    let id = request.id.clone();
+    let context =
+        CallContext::new(principal, id, cancelled.clone(), client).traced(request.trace.clone());
     let result = tokio::select! {
         result = handler.handle(context, &request.method, request.params.as_ref()) => result,
         _gone = outlet.closed() => {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::Principal,
-    handler::{Change, ChangeListener, Handler, TaskListener},
+    handler::{Change, ChangeListener, Handler, TaskListener, WATCHED_MAX},
     outlet::{Frame, Outlet, OutletError},
     protocol::{
         Method, ModernMeta, Request, RequestId, RpcError, codes, encode_notification,
@@ -39,9 +39,6 @@ struct ListenParams {
     #[serde(default)]
     notifications: Wish,
 }
-
-/// Resources that one stream may watch, and as many tasks.
-pub const WATCHED_MAX: usize = 1_000;
 
 const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 

@@ -10,6 +10,11 @@ use crate::protocol::{Method, ProtocolVersion, RpcError, codes};
 pub(super) enum Phase {
     /// Open, and nothing agreed.
     Opened,
+    /// `initialize` is being answered with this version; perhaps the client has confirmed it before.
+    Negotiating {
+        version: ProtocolVersion,
+        confirmed: bool,
+    },
     /// `initialize` was answered with this version.
     Negotiated(ProtocolVersion),
     /// The client has confirmed it.
@@ -41,16 +46,40 @@ impl Phase {
             (Method::Initialize, Self::Opened) => Ok(Admitted::Initialize),
             (Method::Initialize, _) => refuse("the session is initialized already"),
             (_, Self::Opened) => refuse("the session is not initialized: send initialize first"),
-            (_, Self::Negotiated(_)) => {
+            (_, Self::Negotiating { .. } | Self::Negotiated(_)) => {
                 refuse("the session is not initialized: send notifications/initialized first")
             }
             (_, Self::Running(version)) => Ok(Admitted::Call(version)),
         }
     }
 
-    /// `notifications/initialized` has come. Too early or twice, it changes nothing.
+    /// `initialize` is going to be answered with this version.
+    pub(super) fn negotiating(version: ProtocolVersion) -> Self {
+        Self::Negotiating {
+            version,
+            confirmed: false,
+        }
+    }
+
+    /// `initialize` was answered.
+    pub(super) fn negotiated(self) -> Self {
+        match self {
+            Self::Negotiating {
+                version,
+                confirmed: true,
+            } => Self::Running(version),
+            Self::Negotiating { version, .. } => Self::Negotiated(version),
+            other => other,
+        }
+    }
+
+    /// `notifications/initialized` has come. Before `initialize` or twice, it changes nothing.
     pub(super) fn initialized(self) -> Self {
         match self {
+            Self::Negotiating { version, .. } => Self::Negotiating {
+                version,
+                confirmed: true,
+            },
             Self::Negotiated(version) => Self::Running(version),
             other => other,
         }
@@ -74,7 +103,13 @@ mod tests {
     // S19
     #[test]
     fn before_initialize_nothing_runs_but_ping() {
-        for phase in [Phase::Opened, Phase::Negotiated(VERSION)] {
+        let negotiating = Phase::negotiating(VERSION);
+        for phase in [
+            Phase::Opened,
+            negotiating,
+            negotiating.initialized(),
+            Phase::Negotiated(VERSION),
+        ] {
             assert_eq!(refusal(phase, &Method::ToolsCall), codes::INVALID_REQUEST);
             assert_eq!(refusal(phase, &Method::ToolsList), codes::INVALID_REQUEST);
             assert_eq!(phase.admit(&Method::Ping), Ok(Admitted::Ping));
@@ -88,7 +123,11 @@ mod tests {
             Phase::Opened.admit(&Method::Initialize),
             Ok(Admitted::Initialize)
         );
-        for phase in [Phase::Negotiated(VERSION), Phase::Running(VERSION)] {
+        for phase in [
+            Phase::negotiating(VERSION),
+            Phase::Negotiated(VERSION),
+            Phase::Running(VERSION),
+        ] {
             assert_eq!(refusal(phase, &Method::Initialize), codes::INVALID_REQUEST);
         }
     }
@@ -110,6 +149,11 @@ mod tests {
     #[test]
     fn the_confirmation_opens_the_session_and_only_in_its_place() {
         assert_eq!(Phase::Opened.initialized(), Phase::Opened);
+        let negotiating = Phase::negotiating(VERSION);
+        assert_eq!(negotiating.negotiated(), Phase::Negotiated(VERSION));
+        let hasty = negotiating.initialized();
+        assert!(!hasty.is_running());
+        assert_eq!(hasty.negotiated(), Phase::Running(VERSION));
         assert_eq!(
             Phase::Negotiated(VERSION).initialized(),
             Phase::Running(VERSION)

@@ -3,12 +3,7 @@
 //! An actix mailbox is bounded per clone of its `Addr`, which is no bound where each request holds a
 //! clone. So the places in a session's queue are counted here, once for all clones.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use actix::{
     Addr, ArbiterHandle, Context, MailboxError,
@@ -29,9 +24,9 @@ use tracing::Span;
 
 use crate::{
     auth::{Owner, Principal},
-    handler::{Change, Handler, Lists, LogThreshold, Questions, SessionStream},
+    handler::{Change, Conversation, Handler, SessionStream},
     outlet::{CloseReason, EventId, Frames, Outlet},
-    protocol::{Batch, ClientCapabilities, ClientMessage, LogLevel, ProtocolVersion},
+    protocol::{Batch, ClientMessage, ProtocolVersion},
     telemetry::Transport,
     time::Timestamp,
 };
@@ -109,21 +104,19 @@ impl SessionRef {
         let vital = Arc::new(Vital::new(principal.ends_at()));
         let transport = Transport::of_stream(stream.is_some());
         let over = CancellationToken::new();
+        let ends_with_stream = stream.is_some();
+        let stream = SessionStream::new(stream);
+        let conversation = Conversation::new(stream.downgrade(), over.clone());
         let session = Session {
             id,
             config,
             handler,
             vital: Arc::clone(&vital),
             farewell,
-            ends_with_stream: stream.is_some(),
-            stream: SessionStream::new(stream),
+            ends_with_stream,
+            stream,
+            conversation,
             phase: Phase::Opened,
-            capabilities: ClientCapabilities::default(),
-            lists: Lists::default(),
-            // Until the client says otherwise (2025-11-25, logging: the server MAY decide).
-            log_threshold: LogThreshold::from_level(LogLevel::Info),
-            questions: Questions::default(),
-            watched: HashSet::new(),
             streams: Streams::default(),
             calls: HashMap::new(),
             draining: false,

@@ -3,12 +3,12 @@
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { inspect, parseArgs } from 'node:util';
-import { conformanceServer, knock, tokenFor, usherDev } from '../outside/cases/usher.mjs';
+import { conformanceServer, knock, rmcpServer, tokenFor, usherDev } from '../outside/cases/usher.mjs';
 import { NODE, endAll } from '../outside/kit.mjs';
 import { discover, register } from '../outside/plain_agent.mjs';
 import { signIn } from '../outside/sign_in.mjs';
 import { tokenProxy } from './proxy.mjs';
-import { CLIENT_EXTENSIONS, EXTENSIONS, PROVIDER, SERVER, USHER_AGENT } from './scenarios.mjs';
+import { CLIENT_EXTENSIONS, EXTENSIONS, PROVIDER, RMCP_EXTENSIONS, RMCP_SERVER, SERVER, USHER_AGENT } from './scenarios.mjs';
 import { listSuite, runSuite, startSuite } from './suite.mjs';
 
 const { values } = parseArgs({ options: { only: { type: 'string', multiple: true, default: [] }, list: { type: 'boolean', default: false } } });
@@ -131,25 +131,35 @@ async function ended(child) {
 
 await judgeLists();
 
-const server = values.list ? undefined : await conformanceServer();
-const proxy = values.list ? undefined : await (async (token) => tokenProxy(server.ready.mcp, () => token))(await tokenFor(server, 'Conformance suite', server.ready.mcp));
-
-for (const [version, lists] of Object.entries(SERVER)) {
-  await group(`server, ${version}`, lists, () => runSuite('server', '--url', proxy.url, '--suite', 'all', '--spec-version', version));
+/** Runs the suite against one server, every version, and sees that it had to sign in and ends well. */
+async function judgeServer(title, launch, versions, extensions) {
+  const lists = { ...versions, extensions };
+  const tokenless = 'without a token the suite gets nowhere';
+  const ends = 'ends cleanly afterwards';
+  const names = [...Object.entries(lists).flatMap(([version, { pass, notYet: waiting }]) => Object.keys({ ...pass, ...waiting }).map((name) => `${title}, ${version}: ${name}`)), `${title}: ${tokenless}`, `${title}: ${ends}`];
+  if (!names.some(wanted)) return;
+  const server = values.list ? undefined : await launch();
+  const token = server && (await tokenFor(server, 'Conformance suite', server.ready.mcp));
+  const proxy = server && (await tokenProxy(server.ready.mcp, () => token));
+  for (const [version, list] of Object.entries(versions)) {
+    await group(`${title}, ${version}`, list, () => runSuite('server', '--url', proxy.url, '--suite', 'all', '--spec-version', version));
+  }
+  // In a suite of all the extensions' are left out.
+  await group(`${title}, extensions`, extensions, async (names) => {
+    const results = {};
+    for (const name of names) Object.assign(results, await runSuite('server', '--url', proxy.url, '--scenario', name));
+    return results;
+  });
+  await group(title, { pass: { [tokenless]: {} } }, async () => {
+    const { status } = await knock(server.ready.mcp);
+    return { [tokenless]: [{ id: 'status', status: status === 401 ? 'SUCCESS' : 'FAILURE', details: { status } }] };
+  });
+  await proxy?.stop();
+  await group(title, { pass: { [ends]: {} } }, () => ended(server));
 }
-await group('server, extensions', EXTENSIONS, async (scenarios) => {
-  const results = [];
-  for (const scenario of scenarios) results.push(await runSuite('server', '--url', proxy.url, '--scenario', scenario));
-  return Object.assign({}, ...results);
-});
 
-await group('server', { pass: { 'without a token the suite gets nowhere': {} } }, async () => {
-  const { status } = await knock(server.ready.mcp);
-  return { 'without a token the suite gets nowhere': [{ id: 'status', status: status === 401 ? 'SUCCESS' : 'FAILURE', details: { status } }] };
-});
-
-await proxy?.stop();
-await group('server', { pass: { 'ends cleanly afterwards': {} } }, () => ended(server));
+await judgeServer('server', conformanceServer, SERVER, EXTENSIONS);
+await judgeServer('rmcp server', rmcpServer, RMCP_SERVER, RMCP_EXTENSIONS);
 
 const usher = values.list ? undefined : await usherDev();
 const asRegistered = async (callback) => register(await discover(usher.ready.issuer), { name: 'Conformance suite', redirectUri: callback });

@@ -84,6 +84,9 @@ export const SERVER = {
   '2025-03-26': { pass: { 'server-session-lifecycle': {} }, notYet: {} },
 };
 
+/** examples/conformance_rmcp: the same, and nothing is left out. */
+export const RMCP_SERVER = SERVER;
+
 /** The suite's scenarios for extensions: of a server, and of a client. */
 export const EXTENSIONS = {
   pass: {
@@ -103,6 +106,12 @@ export const EXTENSIONS = {
   notYet: {
     'tasks-status-notifications': 'the suite always skips it; tests/it/tasks.rs judges it',
   },
+};
+
+/** Of examples/conformance_rmcp: a handler's tasks and skills are not passed on yet. */
+export const RMCP_EXTENSIONS = {
+  pass: {},
+  notYet: Object.fromEntries(Object.keys({ ...EXTENSIONS.pass, ...EXTENSIONS.notYet }).map((name) => [name, 'extensions of a handler of rmcp are not passed on yet'])),
 };
 
 const authorizationOfClient = {

@@ -58,7 +58,7 @@ impl Handler {
         params: Option<&Raw>,
     ) -> Result<Value, RpcError> {
         let version = context.protocol_version();
-        if version.is_modern() && !declares_tasks(&context.client().capabilities) {
+        if version.is_modern() && !declares_tasks(context.client().capabilities()) {
             return Err(tasks_extension_missing());
         }
         if *method == Method::TasksList {

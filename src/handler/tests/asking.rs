@@ -69,8 +69,9 @@ async fn a_state_that_was_changed_or_belongs_to_another_request_is_refused() {
 #[tokio::test]
 async fn a_modern_client_without_the_capability_is_told_which() {
     let (outlet, _frames) = outlet(queue::Config::default());
-    let client = Client::of_request(ClientCapabilities::default(), outlet, None);
-    let context = context(ProtocolVersion::V2026_07_28).with(None, |known| *known = client);
+    let introduction = introduction(ProtocolVersion::V2026_07_28, json!({}));
+    let client = Client::of_request(introduction, outlet, None);
+    let context = context(ProtocolVersion::V2026_07_28).with(None, None, |known| *known = client);
     let params = json!({ "name": "greet" });
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
     let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body.to_string()))
@@ -216,17 +217,12 @@ async fn a_schema_written_by_hand_is_listed_as_it_is_and_arguments_come_as_they_
 /// A call in a session: what it says, and the way back for answers.
 pub(super) fn live_call() -> (CallContext, queue::Frames, Questions) {
     let (outlet, frames) = outlet(queue::Config::default());
-    let questions = Questions::default();
+    let version = ProtocolVersion::V2025_11_25;
     let declared = json!({ "elicitation": { "form": {}, "url": {} }, "roots": {} });
-    let client = Client::in_session(
-        serde_json::from_value(declared).unwrap(),
-        outlet,
-        &SessionStream::default(),
-        LogThreshold::nothing(),
-        questions.clone(),
-    );
-    let context = context(ProtocolVersion::V2025_11_25).with(None, |known| *known = client);
-    (context, frames, questions)
+    let conversation = conversation(introduction(version, declared));
+    let client = Client::in_session(conversation.clone(), outlet);
+    let context = context(version).with(None, None, |known| *known = client);
+    (context, frames, conversation.questions().clone())
 }
 
 pub(super) fn answer(questions: &Questions, id: &Value, result: &Value) {
@@ -286,9 +282,10 @@ async fn in_a_session_an_answer_that_does_not_fit_fails_the_call() {
 #[tokio::test]
 async fn each_page_that_a_client_is_asked_to_open_has_an_id_of_its_own() {
     let (context, mut frames, _questions) = live_call();
-    let context = context.with(None, |client| {
-        let declared = json!({ "elicitation": { "url": {} } });
-        client.capabilities = serde_json::from_value(declared).unwrap();
+    let declared = json!({ "elicitation": { "url": {} } });
+    let introduction = introduction(context.protocol_version(), declared);
+    let context = context.with(None, None, |client| {
+        client.introduction = introduction.into();
     });
     let ask = || context.elicit_url("bill", "Please pay", "https://pay.example/");
     let asked = async {

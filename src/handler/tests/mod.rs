@@ -19,7 +19,7 @@ use crate::{
     auth::{Identity, Method as VerifiedBy, Principal},
     outlet::{self as queue, Outlet, outlet},
     protocol::{
-        CallToolResult, ClientCapabilities, ClientMessage, Content, Implementation, LogLevel,
+        CallToolResult, ClientMessage, Content, Implementation, LogLevel, RequestId,
         ResourceContents, codes,
     },
     time::Timestamp,
@@ -131,27 +131,40 @@ fn context(version: ProtocolVersion) -> CallContext {
     std::mem::forget(frames);
     CallContext::new(
         principal,
-        version,
+        RequestId::Integer(1),
         CancellationToken::new(),
         client(version, outlet),
     )
 }
 
 fn client(version: ProtocolVersion, outlet: Outlet) -> Client {
-    let declared = json!({ "elicitation": {}, "roots": {} });
-    let capabilities = serde_json::from_value(declared).unwrap();
+    let introduction = introduction(version, json!({ "elicitation": {}, "roots": {} }));
     if version.is_modern() {
-        return Client::of_request(capabilities, outlet, None);
+        return Client::of_request(introduction, outlet, None);
     }
-    let threshold = LogThreshold::from_level(LogLevel::Info);
-    let stream = SessionStream::default();
-    Client::in_session(
-        capabilities,
-        outlet,
-        &stream,
-        threshold,
-        Questions::default(),
-    )
+    Client::in_session(conversation(introduction), outlet)
+}
+
+fn introduction(version: ProtocolVersion, capabilities: Value) -> Introduction {
+    Introduction {
+        version,
+        info: None,
+        capabilities: serde_json::from_value(capabilities).unwrap(),
+    }
+}
+
+fn conversation(introduction: Introduction) -> Conversation {
+    let conversation = Conversation::new(SessionStreamRef::default(), CancellationToken::new());
+    conversation.introduce(introduction);
+    conversation.declare(every_list());
+    conversation
+}
+
+fn every_list() -> Lists {
+    let mut entries = Entries::default();
+    entries.declare_resources();
+    entries.declare_prompts();
+    entries.lists()
 }
 
 async fn handle(version: ProtocolVersion, method: &str, params: Value) -> Result<Value, RpcError> {

@@ -23,8 +23,9 @@ struct Caller {
     principal: Principal,
     version: ProtocolVersion,
     declared: Value,
-    questions: Questions,
-    stream: SessionStream,
+    conversation: Conversation,
+    /// Open as long as this is here.
+    _stream: SessionStream,
     heard: queue::Frames,
 }
 
@@ -51,13 +52,14 @@ impl Caller {
             claims: Map::new(),
         });
         let (outlet, heard) = outlet(queue::Config::default());
+        let stream = SessionStream::new(Some(outlet));
         Self {
             handler: handler.clone(),
             principal,
             version,
             declared: json!({ "elicitation": {}, "extensions": { TASKS_EXTENSION: {} } }),
-            questions: Questions::default(),
-            stream: SessionStream::new(Some(outlet)),
+            conversation: Conversation::new(stream.downgrade(), CancellationToken::new()),
+            _stream: stream,
             heard,
         }
     }
@@ -77,16 +79,15 @@ impl Caller {
         queue::Frames,
     ) {
         let (outlet, frames) = outlet(queue::Config::default());
-        let declared = serde_json::from_value(self.declared.clone()).unwrap();
+        let introduction = introduction(self.version, self.declared.clone());
         let client = if self.version.is_modern() {
-            Client::of_request(declared, outlet, Some(LogLevel::Info))
+            Client::of_request(introduction, outlet, Some(LogLevel::Info))
         } else {
-            let threshold = LogThreshold::from_level(LogLevel::Info);
-            let questions = self.questions.clone();
-            Client::in_session(declared, outlet, &self.stream, threshold, questions)
+            self.conversation.introduce(introduction);
+            Client::in_session(self.conversation.clone(), outlet)
         };
-        let cancelled = CancellationToken::new();
-        let context = CallContext::new(self.principal.clone(), self.version, cancelled, client);
+        let (id, cancelled) = (RequestId::Integer(1), CancellationToken::new());
+        let context = CallContext::new(self.principal.clone(), id, cancelled, client);
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let handler = self.handler.clone();
         let answered = async move {
@@ -361,7 +362,7 @@ async fn what_a_task_asks_goes_out_with_whoever_waits_for_its_result() {
     let again = read(&mut frames).await;
     assert_ne!(asked["id"], again["id"]);
     answer(
-        &caller.questions,
+        caller.conversation.questions(),
         &again["id"],
         &json!({ "result": named("Ada") }),
     );
@@ -381,7 +382,7 @@ async fn a_client_that_refuses_or_can_not_be_asked_is_told_to_the_tool() {
     let waits = tokio::spawn(waits);
     let asked = read(&mut frames).await;
     let refused = json!({ "error": { "code": -1, "message": "not now" } });
-    answer(&caller.questions, &asked["id"], &refused);
+    answer(caller.conversation.questions(), &asked["id"], &refused);
     let result = waits.await.unwrap().unwrap();
     assert_eq!(result["isError"], true);
     assert!(result.to_string().contains("not now"), "{result}");

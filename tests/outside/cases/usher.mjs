@@ -25,6 +25,9 @@ const example = (name) => join(dirname(binary()), 'examples', name);
 /** examples/conformance: every feature of the library, with a provider of its own. */
 export const conformanceServer = () => launch('conformance server', process.env.CONFORMANCE_BIN ?? example('conformance'), [], { env });
 
+/** examples/conformance_rmcp: the same, written for rmcp. */
+export const rmcpServer = () => launch('rmcp server', process.env.CONFORMANCE_RMCP_BIN ?? example('conformance_rmcp'), [], { env });
+
 /** examples/mounted: Usher below a path of somebody else's App; it prints the URL of its endpoint. */
 export async function mountedServer() {
   const host = start('mounted', example('mounted'), ['127.0.0.1:0']);

@@ -4,15 +4,20 @@
     reason = "logging is still what clients of old versions have"
 )]
 
+mod lasting;
+mod session;
+
 use ::rmcp::{
-    Peer,
+    ErrorData, Peer, RoleServer,
     handler::server::{common::Extension, wrapper::Parameters},
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, InputRequiredResult,
         ListToolsResult, LoggingLevel, LoggingMessageNotificationParam, PaginatedRequestParams,
         ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse,
-        ReadResourceResult, ResourceContents, ServerCapabilities, Tool as RmcpTool,
+        ReadResourceResult, ResourceContents, ResourceUpdatedNotificationParam, ServerCapabilities,
+        Tool as RmcpTool,
     },
+    service::RequestContext,
     tool, tool_handler, tool_router,
 };
 use bytes::Bytes;
@@ -24,11 +29,11 @@ use super::*;
 use crate::{
     auth::{Identity, Method as VerifiedBy, Principal},
     handler::{
-        Client, Config, Entries, Handler, HandlerError, LogThreshold, NoArguments, Questions,
-        SessionStream, Tool,
+        CallContext, Client, Config, Conversation, Entries, Handler, HandlerError, Introduction,
+        Lists, NoArguments, SessionStream, Tool,
     },
     outlet::{self as queue, Frames, outlet},
-    protocol::{ClientMessage, LogLevel, codes},
+    protocol::{ClientMessage, LogLevel, Method, ProtocolVersion, RpcError, codes},
     telemetry::Metrics,
     time::{Clock, Timestamp},
 };
@@ -172,8 +177,35 @@ fn build(served: impl Into<Rmcp>) -> Result<Handler, HandlerError> {
 struct Surroundings {
     context: CallContext,
     frames: Frames,
-    questions: Questions,
+    conversation: Conversation,
+    stream: SessionStream,
     cancelled: CancellationToken,
+    /// Ends the session.
+    over: CancellationToken,
+}
+
+impl Surroundings {
+    /// The stream for what belongs to no call.
+    fn open_stream(&self) -> Frames {
+        let (outlet, frames) = outlet(queue::Config::default());
+        self.stream.set(outlet);
+        frames
+    }
+
+    /// The surroundings of a further call in the same session.
+    fn another_call(&self) -> CallContext {
+        let (outlet, frames) = outlet(queue::Config::default());
+        // Nobody reads what it says.
+        std::mem::forget(frames);
+        let client = Client::in_session(self.conversation.clone(), outlet);
+        let id = protocol::RequestId::Integer(2);
+        let principal = self.context.principal().clone();
+        CallContext::new(principal, id, CancellationToken::new(), client)
+    }
+}
+
+async fn next(frames: &mut Frames) -> Value {
+    serde_json::from_slice(frames.next().await.unwrap().bytes()).unwrap()
 }
 
 fn surroundings(subject: &str, version: ProtocolVersion) -> Surroundings {
@@ -188,22 +220,38 @@ fn surroundings(subject: &str, version: ProtocolVersion) -> Surroundings {
         claims: Map::new(),
     });
     let (outlet, frames) = outlet(queue::Config::default());
-    let capabilities = serde_json::from_value(json!({ "elicitation": {} })).unwrap();
-    let questions = Questions::default();
+    let introduction = Introduction {
+        version,
+        info: serde_json::from_value(json!({ "name": "tests", "version": "1" })).ok(),
+        capabilities: serde_json::from_value(json!({ "elicitation": {}, "roots": {} })).unwrap(),
+    };
+    let over = CancellationToken::new();
+    let stream = SessionStream::default();
+    let conversation = Conversation::new(stream.downgrade(), over.clone());
     let client = if version.is_modern() {
-        Client::of_request(capabilities, outlet, Some(LogLevel::Info))
+        Client::of_request(introduction, outlet, Some(LogLevel::Info))
     } else {
-        let threshold = LogThreshold::from_level(LogLevel::Info);
-        let stream = SessionStream::default();
-        Client::in_session(capabilities, outlet, &stream, threshold, questions.clone())
+        conversation.introduce(introduction);
+        conversation.declare(every_list());
+        Client::in_session(conversation.clone(), outlet)
     };
     let cancelled = CancellationToken::new();
+    let id = protocol::RequestId::Integer(1);
     Surroundings {
-        context: CallContext::new(principal, version, cancelled.clone(), client),
+        context: CallContext::new(principal, id, cancelled.clone(), client),
         frames,
-        questions,
+        conversation,
+        stream,
         cancelled,
+        over,
     }
+}
+
+fn every_list() -> Lists {
+    let mut entries = Entries::default();
+    entries.declare_resources();
+    entries.declare_prompts();
+    entries.lists()
 }
 
 async fn ask_in(
@@ -414,18 +462,20 @@ async fn a_question_is_asked_at_once_in_a_session() {
     let Surroundings {
         context,
         mut frames,
-        questions,
+        conversation,
         ..
     } = surroundings("alice", LEGACY);
     let call = ask_in(&handler, context, "tools/call", json!({ "name": "greet" }));
     let client = async {
-        let asked: Value = serde_json::from_slice(frames.next().await.unwrap().bytes()).unwrap();
+        let asked = next(&mut frames).await;
         assert_eq!(asked["method"], "elicitation/create");
         assert!(asked["params"].get("_meta").is_none(), "{asked}");
         let answer = json!({ "jsonrpc": "2.0", "id": asked["id"],
             "result": { "action": "accept", "content": { "name": "Ada" } } });
         match ClientMessage::parse(&Bytes::from(answer.to_string())) {
-            Ok(ClientMessage::Response(answer)) => questions.answer(&answer.id, answer.outcome),
+            Ok(ClientMessage::Response(answer)) => {
+                conversation.questions().answer(&answer.id, answer.outcome);
+            }
             other => panic!("no response: {other:?}"),
         }
     };
