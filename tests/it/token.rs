@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::kit::{
     Ask, Mcp, Reply, Scene, Sse, eventually,
     issuer::{
-        Behaviour, Endpoint,
+        Behaviour, Endpoint, RETRY_AFTER,
         signing::{SigningKey, encoded},
     },
     mcp::{call, initialize},
@@ -693,34 +693,59 @@ async fn a_token_remembered_from_reading_does_not_write() {
 // K30
 #[tokio::test]
 async fn an_issuer_in_trouble_is_a_503_and_not_a_401() {
+    for behaviour in [
+        Behaviour::Answer(500, String::new()),
+        Behaviour::Answer(502, "<html>bad gateway</html>".to_owned()),
+        Behaviour::Answer(200, "not json".to_owned()),
+        Behaviour::Answer(302, String::new()),
+        Behaviour::Answer(401, "{\"error\":\"invalid_client\"}".to_owned()),
+        Behaviour::Cut,
+    ] {
+        // One each: so many kinds of trouble in a row are an outage, after which nobody is asked.
+        let scene = troubled(behaviour).await;
+        scene
+            .issuer
+            .behave(Endpoint::Introspection, Behaviour::Normal);
+        scene.events(&Ask::stream(&scene, "/sse", "good")).await;
+    }
+}
+
+// K30, F05
+#[tokio::test]
+async fn an_issuer_that_is_asked_too_much_is_left_alone_for_as_long_as_it_says() {
+    let scene = troubled(Behaviour::Answer(429, String::new())).await;
+    scene
+        .issuer
+        .behave(Endpoint::Introspection, Behaviour::Normal);
+
+    for _ in 0..20 {
+        let reply = scene
+            .ask(&Ask::stream(&scene, "/sse", "good"))
+            .await
+            .is(503);
+        let after: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=RETRY_AFTER).contains(&after), "{after}");
+    }
+
+    assert_eq!(scene.issuer.count(Endpoint::Introspection), 1);
+}
+
+/// A scene whose issuer behaves like that, and has refused nobody by it.
+async fn troubled(behaviour: Behaviour) -> Scene {
     let scene = Scene::with(introspecting).await;
     let audience = scene.url("/mcp");
     scene.issuer.know(
         "good",
         json!({ "sub": "alice", "aud": audience, "exp": NOW + 600 }),
     );
-
-    for behaviour in [
-        Behaviour::Answer(500, String::new()),
-        Behaviour::Answer(502, "<html>bad gateway</html>".to_owned()),
-        Behaviour::Answer(429, String::new()),
-        Behaviour::Answer(200, "not json".to_owned()),
-        Behaviour::Answer(302, String::new()),
-        Behaviour::Answer(401, "{\"error\":\"invalid_client\"}".to_owned()),
-        Behaviour::Cut,
-    ] {
-        scene.issuer.behave(Endpoint::Introspection, behaviour);
-        let reply = scene
-            .ask(&Ask::stream(&scene, "/sse", "good"))
-            .await
-            .is(503);
-        assert!(reply.header("www-authenticate").is_none());
-    }
+    scene.issuer.behave(Endpoint::Introspection, behaviour);
+    let reply = scene
+        .ask(&Ask::stream(&scene, "/sse", "good"))
+        .await
+        .is(503);
+    assert!(reply.header("www-authenticate").is_none());
     assert_eq!(scene.running().verifier().usage().refusals, 0);
     scene
-        .issuer
-        .behave(Endpoint::Introspection, Behaviour::Normal);
-    scene.events(&Ask::stream(&scene, "/sse", "good")).await;
 }
 
 // K30: nor is it one while the issuer was never there.
