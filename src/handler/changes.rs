@@ -31,7 +31,11 @@ pub struct Changes(broadcast::Sender<Change>);
 
 /// A listener's end.
 #[derive(Debug)]
-pub struct ChangeListener(broadcast::Receiver<Change>);
+pub struct ChangeListener {
+    all: broadcast::Receiver<Change>,
+    /// What is said to this listener alone.
+    own: Option<broadcast::Receiver<Change>>,
+}
 
 impl Default for Changes {
     fn default() -> Self {
@@ -49,29 +53,61 @@ impl Changes {
     /// Listens from now on.
     #[must_use]
     pub fn listen(&self) -> ChangeListener {
-        ChangeListener(self.0.subscribe())
+        ChangeListener {
+            all: self.0.subscribe(),
+            own: None,
+        }
     }
 }
 
 impl ChangeListener {
+    /// Listens to these as well. They may end before the others.
+    #[must_use]
+    pub fn and(mut self, own: &Changes) -> Self {
+        self.own = Some(own.0.subscribe());
+        self
+    }
+
     /// The next changes, each once however often it was announced meanwhile; `None` when none can come
     /// any more.
     pub async fn next(&mut self) -> Option<Vec<Change>> {
         let mut told = Vec::new();
-        match self.0.recv().await {
-            Ok(change) => told.push(change),
-            Err(RecvError::Lagged(_)) => tell_all(&mut told),
-            Err(RecvError::Closed) => return None,
-        }
-        // No more than can wait: announcing must not keep a listener here for good.
-        for _ in 0..WAITING_MAX {
-            match self.0.try_recv() {
-                Ok(change) => tell(&mut told, change),
-                Err(TryRecvError::Lagged(_)) => tell_all(&mut told),
-                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        while told.is_empty() {
+            let first = match &mut self.own {
+                None => self.all.recv().await,
+                Some(own) => tokio::select! {
+                    first = self.all.recv() => first,
+                    first = own.recv() => match first {
+                        Err(RecvError::Closed) => {
+                            self.own = None;
+                            continue;
+                        }
+                        first => first,
+                    },
+                },
+            };
+            match first {
+                Ok(change) => told.push(change),
+                Err(RecvError::Lagged(_)) => tell_all(&mut told),
+                Err(RecvError::Closed) => return None,
             }
         }
+        drain(&mut self.all, &mut told);
+        if let Some(own) = &mut self.own {
+            drain(own, &mut told);
+        }
         Some(told)
+    }
+}
+
+/// No more than can wait: announcing must not keep a listener here for good.
+fn drain(changes: &mut broadcast::Receiver<Change>, told: &mut Vec<Change>) {
+    for _ in 0..WAITING_MAX {
+        match changes.try_recv() {
+            Ok(change) => tell(told, change),
+            Err(TryRecvError::Lagged(_)) => tell_all(told),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        }
     }
 }
 
@@ -91,6 +127,20 @@ fn tell_all(told: &mut Vec<Change>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_said_to_one_listener_is_heard_beside_the_rest() {
+        let (changes, own) = (Changes::default(), Changes::default());
+        let (mut one, mut other) = (changes.listen().and(&own), changes.listen());
+
+        own.announce(Change::Prompts);
+        assert_eq!(one.next().await.unwrap(), [Change::Prompts]);
+        drop(own);
+        changes.announce(Change::Tools);
+
+        assert_eq!(one.next().await.unwrap(), [Change::Tools]);
+        assert_eq!(other.next().await.unwrap(), [Change::Tools]);
+    }
 
     #[tokio::test]
     async fn every_listener_hears_every_change() {

@@ -20,8 +20,8 @@ use super::{Change, Lists, LogThreshold, Questions, voice::SessionStreamRef};
 use crate::{
     outlet::Frame,
     protocol::{
-        ClientCapabilities, Implementation, LogLevel, Method, ProtocolVersion, RpcError, codes,
-        encode_notification,
+        ClientCapabilities, Implementation, LogLevel, Method, ModernMeta, ProtocolVersion,
+        RpcError, codes, encode_notification,
     },
 };
 
@@ -34,6 +34,16 @@ pub struct Introduction {
     pub info: Option<Implementation>,
     /// What it can do for the server.
     pub capabilities: ClientCapabilities,
+}
+
+impl From<ModernMeta> for Introduction {
+    fn from(meta: ModernMeta) -> Self {
+        Self {
+            version: meta.version,
+            info: meta.client_info,
+            capabilities: meta.client_capabilities,
+        }
+    }
 }
 
 /// One session's shared state. Cheap to clone.

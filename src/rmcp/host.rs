@@ -7,8 +7,9 @@ use std::{fmt, io, sync::Arc};
 use ::rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        ClientCapabilities, ClientRequest, Implementation, InitializeRequest,
-        InitializeRequestParams, NumberOrString, RequestMetaObject,
+        ClientCapabilities, ClientRequest, ErrorCode, Implementation, InitializeRequest,
+        InitializeRequestParams, NumberOrString, RequestMetaObject, SubscribeRequestParams,
+        UnsubscribeRequestParams,
     },
     service::{RequestContext, Service},
 };
@@ -59,6 +60,11 @@ impl<H: ServerHandler> Host<H> {
             Some(session) => self.in_session(session)?,
             None => (self.handler()?, alone(introduction)),
         };
+        let watched = if method == Method::SubscriptionsListen {
+            watched(&request)
+        } else {
+            Vec::new()
+        };
         let (seat, ended) = line.seat(call.clone());
         let id = match call.request_id() {
             protocol::RequestId::Integer(number) => NumberOrString::Number(*number),
@@ -66,13 +72,20 @@ impl<H: ServerHandler> Host<H> {
         };
         let mut context = RequestContext::<RoleServer>::new(id, line.peer().clone());
         context.ct = seat.over();
-        context.meta = meta;
         context.extensions.insert(call.principal().clone());
         context.extensions.insert(call.clone());
+        let plain = (!watched.is_empty()).then(|| context.clone());
+        context.meta = meta;
         let answered = tokio::select! {
             answered = handler.handle_request(request, context) => answered,
             Ok(end) = ended => return Err(end),
         };
+        if let (Some(context), Err(error)) = (plain, &answered)
+            && error.code == ErrorCode::METHOD_NOT_FOUND
+        {
+            watch(&*handler, context, watched).await;
+            return Ok(Value::Null);
+        }
         let result = answered.map_err(error)?;
         serde_json::to_value(result).map_err(|error| {
             tracing::error!(
@@ -132,6 +145,44 @@ impl<H: ServerHandler> Host<H> {
                 RpcError::internal().into()
             }),
         }
+    }
+}
+
+/// The resources that a stream of changes is to watch.
+fn watched(request: &ClientRequest) -> Vec<String> {
+    let ClientRequest::SubscriptionsListenRequest(request) = request else {
+        return Vec::new();
+    };
+    let filter = &request.params.notifications;
+    filter.resource_subscriptions.clone().unwrap_or_default()
+}
+
+/// For a handler that knows no streams of changes, as long as there is one: it is subscribed to each
+/// resource, as by a client of an older version.
+#[expect(deprecated, reason = "it is the older versions' way")]
+async fn watch(
+    handler: &impl ServerHandler,
+    context: RequestContext<RoleServer>,
+    watched: Vec<String>,
+) {
+    let mut subscribed = Vec::new();
+    for uri in watched {
+        if context.ct.is_cancelled() {
+            break;
+        }
+        let asked = SubscribeRequestParams::new(&uri);
+        match handler.subscribe(asked, context.clone()).await {
+            Ok(()) => subscribed.push(uri),
+            Err(error) if error.code == ErrorCode::METHOD_NOT_FOUND => return,
+            // There is no such resource, or not for this caller: nothing will be told of it.
+            Err(_refused) => {}
+        }
+    }
+    context.ct.cancelled().await;
+    for uri in subscribed {
+        let asked = UnsubscribeRequestParams::new(uri);
+        // Whatever it says, nobody listens any more.
+        let _over = handler.unsubscribe(asked, context.clone()).await;
     }
 }
 

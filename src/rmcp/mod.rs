@@ -2,8 +2,9 @@
 //!
 //! [`Rmcp`] makes of any [`ServerHandler`] the [`Delegate`] that `server`
 //! puts into the catalog. Each request is read by us, answered by the handler through rmcp's own
-//! version rules, and contained as a tool of our own is. What the handler sends meanwhile through
-//! its `Peer` leaves by a link made for the call. Only this room knows rmcp's types.
+//! version rules, and contained as a tool of our own is. What the handler sends through its `Peer`
+//! goes to the client of the call, or between calls of the session, by a line that the session's calls
+//! use one after the other. Only this room knows rmcp's types.
 //!
 //! A tool finds the verified caller among its extensions:
 //!

@@ -9,7 +9,8 @@
 use ::rmcp::model::{
     CallToolRequest, ClientRequest, CompleteRequest, GetPromptRequest, ListPromptsRequest,
     ListResourceTemplatesRequest, ListResourcesRequest, ListToolsRequest, ReadResourceRequest,
-    RequestMetaObject, SetLevelRequest, SubscribeRequest, UnsubscribeRequest,
+    RequestMetaObject, SetLevelRequest, SubscribeRequest, SubscriptionsListenRequest,
+    UnsubscribeRequest,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -38,6 +39,7 @@ pub(super) fn read(
         Method::PromptsList => ListPromptsRequest::with_param(fitting(params)?).into(),
         Method::PromptsGet => GetPromptRequest::new(fitting(params)?).into(),
         Method::CompletionComplete => CompleteRequest::new(fitting(params)?).into(),
+        Method::SubscriptionsListen => SubscriptionsListenRequest::new(fitting(params)?).into(),
         Method::LoggingSetLevel => SetLevelRequest::new(fitting(params)?).into(),
         Method::ResourcesSubscribe => SubscribeRequest::new(fitting(params)?).into(),
         Method::ResourcesUnsubscribe => UnsubscribeRequest::new(fitting(params)?).into(),

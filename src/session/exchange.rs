@@ -5,7 +5,7 @@ use tracing::Instrument;
 
 use crate::{
     auth::Principal,
-    handler::{CallContext, Client, Handler, Introduction},
+    handler::{CallContext, Client, Handler},
     outlet::{Frame, Outlet},
     protocol::{ModernMeta, Request, encode_error, encode_result},
     telemetry::spans,
@@ -34,12 +34,8 @@ async fn run(
     outlet: Outlet,
 ) -> Option<i32> {
     let cancelled = CancellationToken::new();
-    let introduction = Introduction {
-        version: meta.version,
-        info: meta.client_info,
-        capabilities: meta.client_capabilities,
-    };
-    let client = Client::of_request(introduction, outlet.clone(), meta.log_level);
+    let log_level = meta.log_level;
+    let client = Client::of_request(meta.into(), outlet.clone(), log_level);
     let id = request.id.clone();
     let context =
         CallContext::new(principal, id, cancelled.clone(), client).traced(request.trace.clone());

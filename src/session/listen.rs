@@ -3,13 +3,19 @@
 //! Acknowledged first, with what of the wish is honoured; then one notification for each change,
 //! tagged with the request's id; at the end, when the server stops, the request's result.
 
+use std::{pin::pin, time::Duration};
+
+use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::Principal,
-    handler::{Change, ChangeListener, Handler, TaskListener, WATCHED_MAX},
+    handler::{
+        CallContext, Change, ChangeListener, Changes, Client, Handler, TaskListener, WATCHED_MAX,
+    },
     outlet::{Frame, Outlet, OutletError},
     protocol::{
         Method, ModernMeta, Request, RequestId, RpcError, codes, encode_notification,
@@ -39,6 +45,9 @@ struct ListenParams {
     #[serde(default)]
     notifications: Wish,
 }
+
+/// How long a delegate may take to put away what it had for a stream that is over.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
 
 const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 
@@ -85,8 +94,44 @@ impl Listening {
         Ok(self)
     }
 
-    /// Tells the client of changes until it leaves or the server stops.
+    /// Tells the client of changes until it leaves or the server stops, those among them that a
+    /// delegate has for this stream alone.
     pub async fn serve(
+        self,
+        handler: Handler,
+        asked: (Principal, ModernMeta, Request),
+        outlet: Outlet,
+        stopping: CancellationToken,
+    ) {
+        let changes = handler.changes().listen();
+        if !handler.has_delegate() {
+            return self.tell_until(changes, outlet, stopping).await;
+        }
+        let (principal, meta, request) = asked;
+        let (own, over) = (Changes::default(), CancellationToken::new());
+        let client = Client::of_request(meta.into(), outlet.clone(), None);
+        let context = CallContext::new(principal, request.id, over.clone(), client);
+        let listened = handler.listen(context.traced(request.trace), request.params, own.clone());
+        let mut listened = pin!(listened.fuse());
+        let mut told = pin!(self.tell_until(changes.and(&own), outlet, stopping));
+        drop(own);
+        let mut listens = true;
+        loop {
+            tokio::select! {
+                // First what acknowledges the wish.
+                biased;
+                () = &mut told => break,
+                () = &mut listened, if listens => listens = false,
+            }
+        }
+        over.cancel();
+        // It may have something to put away.
+        if listens && timeout(FAREWELL_MAX, listened).await.is_err() {
+            tracing::debug!("a handler went on listening to nobody");
+        }
+    }
+
+    async fn tell_until(
         mut self,
         mut changes: ChangeListener,
         outlet: Outlet,
@@ -189,7 +234,7 @@ mod tests {
         let (outlet, mut frames) = outlet(queue::Config::default());
         let wish = json!({ "toolsListChanged": true, "resourceSubscriptions": ["a"] });
         let listening = listening(&wish).unwrap();
-        let served = tokio::spawn(listening.serve(changes.listen(), outlet, stopping.clone()));
+        let served = tokio::spawn(listening.tell_until(changes.listen(), outlet, stopping.clone()));
 
         let acknowledged = next(&mut frames).await;
         assert_eq!(

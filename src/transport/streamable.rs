@@ -145,9 +145,9 @@ async fn answer_modern(
         let listening = Listening::read(&request).map_err(bad_request)?;
         let agreed = listening.agree(&door.handler, &principal, &meta);
         let listening = agreed.map_err(bad_request)?;
-        let (changes, stopping) = (door.handler.changes().listen(), door.router.stopping());
-        let served = listening.serve(changes, outlet, stopping);
         let span = spans::call(&request, meta.version, || None);
+        let (handler, stopping) = (door.handler.clone(), door.router.stopping());
+        let served = listening.serve(handler, (principal, meta, request), outlet, stopping);
         actix_web::rt::spawn(served.instrument(span));
         return Ok(reply(door, frames, None).await);
     }

@@ -40,6 +40,9 @@ mod office;
 mod overload;
 #[cfg(test)]
 mod resume;
+#[cfg(feature = "rmcp")]
+#[cfg(test)]
+mod rmcp;
 #[cfg(test)]
 mod session;
 #[cfg(test)]

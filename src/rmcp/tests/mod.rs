@@ -5,6 +5,7 @@
 )]
 
 mod lasting;
+mod listening;
 mod session;
 
 use ::rmcp::{

@@ -65,7 +65,16 @@ impl Scene {
 
     /// The same with tools of the test's own.
     pub(crate) async fn of(change: impl FnOnce(&mut Config), tools: Vec<Tool>) -> Self {
-        let scene = Self::unready(change, tools);
+        let build = |server| tools.into_iter().fold(server, Server::tool);
+        Self::serving(change, build).await
+    }
+
+    /// The same with whatever a test puts into the server.
+    pub(crate) async fn serving(
+        change: impl FnOnce(&mut Config),
+        build: impl FnOnce(Server) -> Server + Send + 'static,
+    ) -> Self {
+        let scene = Self::built(change, build);
         let verifier = scene.running().verifier().clone();
         eventually("the server is ready", || verifier.is_ready()).await;
         scene
@@ -73,6 +82,15 @@ impl Scene {
 
     /// A server that has perhaps not heard of its issuer yet.
     pub(crate) fn unready(change: impl FnOnce(&mut Config), tools: Vec<Tool>) -> Self {
+        Self::built(change, |server| {
+            tools.into_iter().fold(server, Server::tool)
+        })
+    }
+
+    fn built(
+        change: impl FnOnce(&mut Config),
+        build: impl FnOnce(Server) -> Server + Send + 'static,
+    ) -> Self {
         let mut config = settings();
         change(&mut config);
         let clock = Clock::manual(Timestamp::from_unix_seconds(NOW));
@@ -89,8 +107,7 @@ impl Scene {
                     .issuer
                     .url
                     .get_or_insert_with(|| issuer.issuer().parse().unwrap());
-                let server = Server::new(config).clock(server_clock);
-                let server = tools.into_iter().fold(server, Server::tool);
+                let server = build(Server::new(config).clock(server_clock));
                 let running = server.start().unwrap();
                 send.send((issuer, running, System::current())).unwrap();
             });
