@@ -5,7 +5,10 @@ use std::{
     sync::{Mutex, OnceLock},
 };
 
-use mcp_usher::handler::{CallContext, NoArguments, Structured, Tool};
+use mcp_usher::{
+    handler::{CallContext, NoArguments, Structured, Tool},
+    protocol::TaskSupport,
+};
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -247,6 +250,29 @@ async fn what_a_call_logs_says_which_call_it_was() {
         let route = if nth == 1 { "/messages" } else { "/mcp" };
         assert_eq!(around["otel.name"], format!("POST {route}"));
         assert_eq!(around["http.request.method"], "POST");
+    }
+}
+
+// Tasks run on threads of their own.
+#[tokio::test]
+async fn what_a_task_logs_says_which_call_began_it() {
+    listen();
+    let task = || complains().task_support(TaskSupport::Optional);
+    for (nth, tool) in [task(), task().asks_first()].into_iter().enumerate() {
+        let scene = Scene::of(|_| (), vec![tool]).await;
+        let id = format!("{KEPT}task-{nth}");
+        let extensions = json!({ "io.modelcontextprotocol/tasks": {} });
+        let params = json!({ "name": "complains", "_meta": {
+            "io.modelcontextprotocol/clientCapabilities": { "extensions": extensions },
+        } });
+        let ask = Ask::modern(&scene, &scene.token("alice"), 7, "tools/call", params);
+
+        scene.ask(&ask.header("X-Request-ID", &id)).await.is(200);
+        crate::kit::eventually("it was logged", || !lines(&id).is_empty()).await;
+
+        let line = &lines(&id)[0];
+        assert_eq!(line["message"], "it complains");
+        assert_eq!(line["span"]["otel.name"], "tools/call complains");
     }
 }
 

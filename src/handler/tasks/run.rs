@@ -11,6 +11,7 @@ use tokio::{
     sync::oneshot,
     time::{sleep_until, timeout},
 };
+use tracing::Instrument;
 
 use super::{
     Tasks,
@@ -98,7 +99,8 @@ impl Handler {
         // Before it runs: a task begins as one that works (2025-11-25, task status lifecycle).
         let created = created(task);
         let run = self.run_of(context.as_task(task), tool, arguments);
-        threads.spawn(keep(running, run));
+        // What it logs belongs to the call that began it.
+        threads.spawn(keep(running, run).in_current_span());
         Ok(created)
     }
 
@@ -111,7 +113,7 @@ impl Handler {
     ) -> Result<Value, ToolError> {
         let run = self.run_of(context.clone(), tool, arguments);
         let (mut sender, first) = oneshot::channel();
-        self.0.tasks.threads()?.spawn(async move {
+        let supervised = async move {
             let mut run = pin!(run);
             let running = tokio::select! {
                 biased;
@@ -136,7 +138,9 @@ impl Handler {
             if sender.send(First::Begun(created)).is_ok() {
                 keep(running, run).await;
             }
-        });
+        };
+        let threads = self.0.tasks.threads()?;
+        threads.spawn(supervised.in_current_span());
         // Until it is a task it is a call, and may take no longer than one.
         let deadline = self.0.config.call_deadline;
         match timeout(deadline.get(), first).await {
