@@ -197,16 +197,9 @@ impl Streamable {
         if !self.standing.is_open() {
             return Err(AgentError::NoStream);
         }
-        let endpoint = self.endpoint.clone();
-        let caller = Arc::clone(&self.talk.caller);
+        let (endpoint, caller) = (self.endpoint.clone(), Arc::clone(&self.talk.caller));
         let reply = move |body| endpoint.reply(&caller, body);
-        // Everything is left to the standing stream.
-        let leg = async { Ok(()) };
-        let until = Until::Stopped(stop, None);
-        match self.talk.wait(until, leg, &mut self.standing, reply).await {
-            Err(Stopped::GivenUp(_)) | Ok(_) => Ok(()),
-            Err(stopped) => Err(stopped.of("the stream of changes")),
-        }
+        self.talk.watch(stop, &mut self.standing, reply).await
     }
 
     /// Ends the session, if there is one.

@@ -231,6 +231,22 @@ impl Talk {
         }
     }
 
+    /// Serves a standing stream until `stop`.
+    pub(super) async fn watch(
+        &mut self,
+        stop: &CancellationToken,
+        standing: &mut Standing,
+        reply: impl Fn(Bytes) -> Sending + Send,
+    ) -> Result<(), AgentError> {
+        // Everything is left to the stream.
+        let leg = async { Ok(()) };
+        let until = Until::Stopped(stop, None);
+        match self.wait(until, leg, standing, reply).await {
+            Err(Stopped::GivenUp(_)) | Ok(_) => Ok(()),
+            Err(stopped) => Err(stopped.of("the stream of changes")),
+        }
+    }
+
     /// Has the user visit the pages that a call needs first (2025-11-25, URL mode, -32042). Whether
     /// they all were.
     ///
