@@ -5,9 +5,16 @@
 //! It says who the caller is, never what was decided: audience, scope and policy are judged anew on
 //! every request.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::{
+    digest::{Context, SHA256},
+    hmac, rand,
+};
 use serde_json::{Map, Value};
 
 use crate::{scope::Scopes, time::Timestamp};
@@ -59,8 +66,17 @@ pub enum Method {
 ///
 /// Never made from token bytes, so a refreshed token keeps its session, and another agent of the
 /// same user can't take it over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner([u8; 32]);
+
+/// Under which logs name owners: of this process and known to nobody, so that no list of users can be
+/// tried against a log (X03).
+static LOG_KEY: LazyLock<hmac::Key> = LazyLock::new(|| {
+    let mut secret = [0; 32];
+    // aws-lc ends the process where it has no randomness; it does not return an error.
+    let _ = rand::fill(&mut secret);
+    hmac::Key::new(hmac::HMAC_SHA256, &secret)
+});
 
 impl Principal {
     /// Wraps what a verification method found out.
@@ -168,27 +184,36 @@ impl Owner {
         Self(owner)
     }
 
-    /// Eight hexadecimal digits for logs: enough to tell callers apart, too few to find one.
+    /// Eight hexadecimal digits for logs: enough to tell callers apart for as long as this process
+    /// lives, and nothing that a name could be compared with.
     #[must_use]
     pub fn short(&self) -> String {
-        let mut text = self.to_hex();
-        text.truncate(8);
-        text
+        hex(&hmac::sign(&LOG_KEY, &self.0).as_ref()[..4])
     }
 
     /// The whole digest, to bind something to its owner.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        use fmt::Write as _;
-
-        self.0
-            .iter()
-            .fold(String::with_capacity(64), |mut text, byte| {
-                // Writing to a String can't fail.
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+        hex(&self.0)
     }
+}
+
+/// As logs name it.
+impl fmt::Debug for Owner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Owner({}…)", self.short())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+
+    let text = String::with_capacity(2 * bytes.len());
+    bytes.iter().fold(text, |mut text, byte| {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 impl Method {
@@ -245,6 +270,22 @@ mod tests {
             principal("https://a", Some("bc"), "d").owner(),
             principal("https://a", Some("b"), "cd").owner()
         );
+    }
+
+    // X03
+    #[test]
+    fn what_logs_call_an_owner_can_not_be_worked_out_from_names() {
+        let owner = principal("https://a", Some("agent"), "alice").owner();
+
+        assert_eq!(owner.short().len(), 8);
+        assert_eq!(
+            owner.short(),
+            principal("https://a", Some("agent"), "alice")
+                .owner()
+                .short()
+        );
+        assert!(!owner.to_hex().contains(&owner.short()));
+        assert_eq!(format!("{owner:?}"), format!("Owner({}…)", owner.short()));
     }
 
     #[test]

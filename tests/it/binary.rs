@@ -1,6 +1,6 @@
 //! The `usher` binary as an operator meets it: what it says of mistakes, and what it never says.
 
-use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+use std::{net::TcpListener, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
@@ -9,31 +9,9 @@ use crate::kit::{
     Ask, Mcp, Scene, Sse,
     check::secrets_of,
     mcp::call,
-    process::{Usher, ended, run, usher},
+    process::{File, Usher, ended, run, usher},
     scene::admin,
 };
-
-/// A file of this test's own; removed when dropped.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str, text: &str, mode: u32) -> Self {
-        let path = std::env::temp_dir().join(format!("usher-it-{}-{name}", std::process::id()));
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        let _gone = fs::remove_file(&self.0);
-    }
-}
 
 #[test]
 fn help_and_version_go_to_standard_output() {

@@ -21,6 +21,8 @@ mod binary;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod issuer;
+#[cfg(test)]
 mod legacy;
 #[cfg(test)]
 mod limits;

@@ -2,8 +2,10 @@
 
 use std::{
     ffi::OsStr,
+    fs,
     io::Read,
-    path::Path,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -166,5 +168,28 @@ impl Drop for Usher {
     fn drop(&mut self) {
         let _over = self.child.kill();
         let _over = self.child.wait();
+    }
+}
+
+/// A file of a test's own, readable by whom `mode` says; removed when dropped.
+#[derive(Debug)]
+pub(crate) struct File(PathBuf);
+
+impl File {
+    pub(crate) fn new(name: &str, text: &str, mode: u32) -> Self {
+        let path = std::env::temp_dir().join(format!("usher-it-{}-{name}", std::process::id()));
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _gone = fs::remove_file(&self.0);
     }
 }
