@@ -29,6 +29,7 @@ pub mod config;
 pub mod fetch;
 pub mod handler;
 pub mod metadata;
+mod oauth;
 pub mod outlet;
 pub mod page;
 pub mod protocol;

@@ -14,7 +14,7 @@ use std::{
 /// Rooms by floor, from the cellar up.
 const FLOORS: [&[&str]; 13] = [
     &["time", "scope", "units", "secret", "protocol", "page"],
-    &["outlet", "shutdown", "fetch", "setups", "skills"],
+    &["outlet", "shutdown", "fetch", "oauth", "setups", "skills"],
     &["telemetry", "metadata"],
     &["auth"],
     &["handler", "idp"],

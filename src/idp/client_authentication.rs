@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use actix_web::{Error, HttpRequest, HttpResponse, http::header, web::Bytes};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use url::form_urlencoded;
 
 use super::{
     answer,
@@ -13,7 +11,7 @@ use super::{
     parameters::Parameters,
     provider::Provider,
 };
-use crate::{secret::Secret, time::Timestamp};
+use crate::{oauth::basic, secret::Secret, time::Timestamp};
 
 /// The answer to a form that a client posts: what `serve` makes of it, or a refusal.
 pub(super) async fn answer_form(
@@ -52,7 +50,8 @@ impl Credentials {
         let credentials = header
             .to_str()
             .ok()
-            .and_then(basic)
+            .and_then(basic::read)
+            .map(|(client_id, secret)| Self { client_id, secret })
             .ok_or(OAuthError::InvalidClient)?;
         if secret_in_form.is_some() || in_form.is_some_and(|id| id != credentials.client_id) {
             return Err(OAuthError::InvalidRequest(
@@ -76,49 +75,5 @@ impl Credentials {
             None => client.is_public(),
         };
         proven.then_some(client).ok_or(OAuthError::InvalidClient)
-    }
-}
-
-/// `Basic` with both halves form-encoded (RFC 6749 §2.3.1).
-fn basic(value: &str) -> Option<Credentials> {
-    let (scheme, encoded) = value.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let (client_id, secret) = decoded.split_once(':')?;
-    let secret = form_decoded(secret);
-    Some(Credentials {
-        client_id: form_decoded(client_id),
-        secret: (!secret.is_empty()).then(|| Secret::new(secret)),
-    })
-}
-
-fn form_decoded(text: &str) -> String {
-    // Parsed as a name without a value; an `=` or `&` inside would have been encoded.
-    form_urlencoded::parse(text.as_bytes())
-        .next()
-        .map_or_else(String::new, |(name, _)| name.into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn basic_credentials_are_form_encoded() {
-        let header = format!("basic {}", STANDARD.encode("a%3Ab:c%2Bd"));
-        let credentials = basic(&header).unwrap();
-
-        assert_eq!(credentials.client_id, "a:b");
-        assert_eq!(credentials.secret.unwrap().expose(), "c+d");
-    }
-
-    #[test]
-    fn an_empty_password_is_no_secret() {
-        let header = format!("Basic {}", STANDARD.encode("agent:"));
-
-        assert!(basic(&header).unwrap().secret.is_none());
-        assert!(basic("Bearer abc").is_none());
     }
 }

@@ -31,7 +31,6 @@ mod authorize;
 mod browser;
 mod client_authentication;
 mod client_document;
-mod client_metadata;
 mod clients;
 mod config;
 mod consent;
@@ -47,10 +46,8 @@ mod keys;
 mod lockout;
 mod pages;
 mod parameters;
-mod pkce;
 mod provider;
 mod random;
-mod redirect_uri;
 mod registration;
 mod request;
 mod resource;
@@ -73,7 +70,10 @@ pub use self::{
     error::IdpError,
     random::NoRandomness,
 };
-use crate::time::Clock;
+use crate::{
+    oauth::{client_metadata, pkce, redirect_uri},
+    time::Clock,
+};
 
 /// The embedded development provider.
 #[derive(Debug)]

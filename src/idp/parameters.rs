@@ -1,29 +1,19 @@
-//! Parameters of a request, from a query or a form body.
-//!
-//! A parameter without a value counts as omitted, and one that comes twice spoils the request
-//! (RFC 6749 §3.1); `resource` and a form's `scope` may come many times (RFC 8707 §2).
+//! Where parameters and bodies come from in a request, and what is said of those that can't be read.
 
 use actix_web::{
     Error, HttpRequest,
     http::{StatusCode, header},
     web::Bytes,
 };
-use url::form_urlencoded;
 
 use super::error::{OAuthError, PageError};
+pub(super) use crate::oauth::parameters::Parameters;
+use crate::oauth::{parameters::ParameterError, pkce::ChallengeError};
 
 /// Largest body that is read, in bytes.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// Names and values, decoded, in the order they came.
-#[derive(Debug, Default)]
-pub(super) struct Parameters(Vec<(String, String)>);
-
 impl Parameters {
-    pub(super) fn parse(encoded: &[u8]) -> Self {
-        Self(form_urlencoded::parse(encoded).into_owned().collect())
-    }
-
     /// The query of a request.
     pub(super) fn of_query(request: &HttpRequest) -> Self {
         Self::parse(request.query_string().as_bytes())
@@ -50,32 +40,17 @@ impl Parameters {
     ) -> Result<Self, PageError> {
         Self::of_form(request, body).map_err(|_malformed| PageError::Unreadable)
     }
+}
 
-    /// A parameter that may come once.
-    pub(super) fn one(&self, name: &'static str) -> Result<Option<&str>, OAuthError> {
-        let mut values = self.all(name);
-        let first = values.next();
-        if values.next().is_some() {
-            return Err(OAuthError::InvalidRequest("a parameter came twice"));
-        }
-        Ok(first)
+impl From<ParameterError> for OAuthError {
+    fn from(error: ParameterError) -> Self {
+        Self::InvalidRequest(error.text())
     }
+}
 
-    /// A parameter that has to come once.
-    pub(super) fn required(
-        &self,
-        name: &'static str,
-        missing: &'static str,
-    ) -> Result<&str, OAuthError> {
-        self.one(name)?.ok_or(OAuthError::InvalidRequest(missing))
-    }
-
-    /// A parameter that may come many times.
-    pub(super) fn all(&self, name: &'static str) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .filter(move |(key, value)| key == name && !value.is_empty())
-            .map(|(_, value)| value.as_str())
+impl From<ChallengeError> for OAuthError {
+    fn from(error: ChallengeError) -> Self {
+        Self::InvalidRequest(error.text())
     }
 }
 
@@ -97,24 +72,4 @@ pub(super) fn media_type(request: &HttpRequest) -> String {
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_parameter_without_a_value_is_omitted() {
-        let parameters = Parameters::parse(b"state=&scope=a");
-
-        assert_eq!(parameters.one("state"), Ok(None));
-        assert_eq!(parameters.one("scope"), Ok(Some("a")));
-    }
-
-    #[test]
-    fn a_repeated_parameter_spoils_the_request() {
-        let parameters = Parameters::parse(b"client_id=a&client_id=b");
-
-        assert!(parameters.one("client_id").is_err());
-    }
 }

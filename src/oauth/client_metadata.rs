@@ -8,25 +8,25 @@ use serde_json::{Map, Value};
 use super::redirect_uri::{ApplicationType, RedirectUri, RedirectUriError, looks_native};
 
 /// Most redirect URIs a client may have.
-pub(super) const REDIRECT_URIS_MAX: usize = 50;
+pub(crate) const REDIRECT_URIS_MAX: usize = 50;
 /// Longest name that is taken, in characters.
-pub(super) const CLIENT_NAME_CHARACTERS_MAX: usize = 120;
+pub(crate) const CLIENT_NAME_CHARACTERS_MAX: usize = 120;
 
 /// A client's metadata as it will be kept, which may be less than it asked for (RFC 7591 §3.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct VerifiedClientMetadata {
+pub(crate) struct VerifiedClientMetadata {
     /// As the client calls itself: nobody checked that.
-    pub(super) client_name: Option<String>,
-    pub(super) redirect_uris: Vec<RedirectUri>,
-    pub(super) application_type: ApplicationType,
+    pub(crate) client_name: Option<String>,
+    pub(crate) redirect_uris: Vec<RedirectUri>,
+    pub(crate) application_type: ApplicationType,
     /// Whether `refresh_token` is among the grant types; `authorization_code` always is.
-    pub(super) refreshes: bool,
-    pub(super) authentication: AuthenticationMethod,
+    pub(crate) refreshes: bool,
+    pub(crate) authentication: AuthenticationMethod,
 }
 
 /// How a client proves itself at the token endpoint (`token_endpoint_auth_method`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AuthenticationMethod {
+pub(crate) enum AuthenticationMethod {
     /// A public client: it can't keep a secret.
     None,
     Basic,
@@ -34,7 +34,7 @@ pub(super) enum AuthenticationMethod {
 }
 
 impl AuthenticationMethod {
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Basic => "client_secret_basic",
@@ -45,7 +45,7 @@ impl AuthenticationMethod {
 
 /// Why metadata is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum MetadataError {
+pub(crate) enum MetadataError {
     #[error("client metadata is a JSON object")]
     NotAnObject,
     #[error("redirect_uris is an array of 1 to {REDIRECT_URIS_MAX} strings")]
@@ -64,7 +64,7 @@ pub(super) enum MetadataError {
 
 /// Why a registration is refused: the metadata, or one of the redirect URIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     Metadata(MetadataError),
     RedirectUri(RedirectUriError),
 }
@@ -77,7 +77,7 @@ impl From<MetadataError> for Refusal {
 
 impl VerifiedClientMetadata {
     /// Checks what a client sent.
-    pub(super) fn check(metadata: &Value) -> Result<Self, Refusal> {
+    pub(crate) fn check(metadata: &Value) -> Result<Self, Refusal> {
         let metadata = metadata.as_object().ok_or(MetadataError::NotAnObject)?;
         let uris = texts(metadata, "redirect_uris", MetadataError::RedirectUris)?
             .filter(|uris| (1..=REDIRECT_URIS_MAX).contains(&uris.len()))

@@ -9,7 +9,7 @@ use url::Url;
 use crate::units::is_loopback;
 
 /// Longest redirect URI that is taken, in bytes.
-pub(super) const REDIRECT_URI_BYTES_MAX: usize = 2_048;
+pub(crate) const REDIRECT_URI_BYTES_MAX: usize = 2_048;
 
 /// Schemes without a dot that are taken although RFC 8252 §7.1 wants a reversed domain name: those
 /// of agents that people really use.
@@ -25,7 +25,7 @@ const KNOWN_AGENT_SCHEMES: [&str; 7] = [
 
 /// What a client says it is (OpenID Connect Dynamic Client Registration §2, `application_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ApplicationType {
+pub(crate) enum ApplicationType {
     /// On the user's device: loopback with any port, or a scheme of its own.
     Native,
     /// On a server: https, or loopback with a fixed port.
@@ -33,7 +33,7 @@ pub(super) enum ApplicationType {
 }
 
 impl ApplicationType {
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::Web => "web",
@@ -43,7 +43,7 @@ impl ApplicationType {
 
 /// Why a redirect URI is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RedirectUriError {
+pub(crate) enum RedirectUriError {
     #[error("a redirect URI has at most {REDIRECT_URI_BYTES_MAX} bytes")]
     TooLong,
     #[error("a redirect URI is an absolute URI in printable ASCII without spaces or backslashes")]
@@ -66,14 +66,14 @@ pub(super) enum RedirectUriError {
 
 /// A redirect URI that may be registered, as its client wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RedirectUri {
+pub(crate) struct RedirectUri {
     text: String,
     any_port: bool,
 }
 
 impl RedirectUri {
     /// Checks a URI for registration.
-    pub(super) fn check(
+    pub(crate) fn check(
         text: &str,
         application: ApplicationType,
     ) -> Result<Self, RedirectUriError> {
@@ -94,12 +94,12 @@ impl RedirectUri {
     }
 
     /// As it was registered.
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
     /// Whether an authorization request may name `requested`.
-    pub(super) fn matches(&self, requested: &str) -> bool {
+    pub(crate) fn matches(&self, requested: &str) -> bool {
         if self.text == requested {
             return true;
         }
@@ -112,28 +112,28 @@ impl RedirectUri {
 }
 
 /// Whether a redirect URI suggests a client on the user's device, for clients that don't say.
-pub(super) fn looks_native(text: &str) -> bool {
+pub(crate) fn looks_native(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| is_loopback(&url) || !matches!(url.scheme(), "http" | "https"))
 }
 
 /// Where a redirect leads, as people are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Destination {
+pub(crate) struct Destination {
     /// Host and port, or the scheme.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What that is, where the name does not say.
-    pub(super) remark: Option<&'static str>,
+    pub(crate) remark: Option<&'static str>,
 }
 
 impl Destination {
     /// Whether it leads to a program on the user's own device, and so to whichever waits there.
-    pub(super) const fn is_on_this_device(&self) -> bool {
+    pub(crate) const fn is_on_this_device(&self) -> bool {
         self.remark.is_some()
     }
 }
 
 /// Tells where a redirect leads: to a host, or to the app that owns the scheme.
-pub(super) fn destination(redirect_uri: &str) -> Destination {
+pub(crate) fn destination(redirect_uri: &str) -> Destination {
     let Ok(url) = Url::parse(redirect_uri) else {
         return Destination {
             name: redirect_uri.to_owned(),
@@ -156,7 +156,8 @@ pub(super) fn destination(redirect_uri: &str) -> Destination {
 }
 
 /// The `form-action` source that covers a redirect URI: its origin, or its scheme.
-pub(super) fn form_target(redirect_uri: &str) -> Option<String> {
+#[cfg(feature = "dev-idp")]
+pub(crate) fn form_target(redirect_uri: &str) -> Option<String> {
     let url = Url::parse(redirect_uri).ok()?;
     if matches!(url.scheme(), "http" | "https") {
         return Some(url.origin().ascii_serialization());

@@ -6,33 +6,51 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq;
 
-use super::error::OAuthError;
-
 /// SHA-256 of the verifier, from `code_challenge`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Challenge([u8; 32]);
+pub(crate) struct Challenge([u8; 32]);
+
+/// Why a challenge is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChallengeError {
+    Missing,
+    NotS256,
+    Malformed,
+}
+
+impl ChallengeError {
+    /// What to tell the client.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Missing => "code_challenge is missing",
+            Self::NotS256 => "use code_challenge_method=S256",
+            Self::Malformed => "code_challenge is not base64url of a SHA-256",
+        }
+    }
+}
 
 impl Challenge {
     /// Reads `code_challenge` and `code_challenge_method`.
-    pub(super) fn read(challenge: Option<&str>, method: Option<&str>) -> Result<Self, OAuthError> {
+    pub(crate) fn read(
+        challenge: Option<&str>,
+        method: Option<&str>,
+    ) -> Result<Self, ChallengeError> {
         let Some(challenge) = challenge else {
-            return Err(OAuthError::InvalidRequest("code_challenge is missing"));
+            return Err(ChallengeError::Missing);
         };
         // Without a method it would be `plain` (RFC 7636 §4.3).
         if method != Some("S256") {
-            return Err(OAuthError::InvalidRequest("use code_challenge_method=S256"));
+            return Err(ChallengeError::NotS256);
         }
         let mut bytes = [0; 32];
         match URL_SAFE_NO_PAD.decode_slice(challenge, &mut bytes) {
             Ok(32) if challenge.len() == 43 => Ok(Self(bytes)),
-            _ => Err(OAuthError::InvalidRequest(
-                "code_challenge is not base64url of a SHA-256",
-            )),
+            _ => Err(ChallengeError::Malformed),
         }
     }
 
     /// Whether `verifier` has the form it must have (RFC 7636 §4.1) and is the right one.
-    pub(super) fn is_met_by(&self, verifier: &str) -> bool {
+    pub(crate) fn is_met_by(&self, verifier: &str) -> bool {
         let unreserved =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
         let well_formed = (43..=128).contains(&verifier.len()) && verifier.bytes().all(unreserved);
