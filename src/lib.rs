@@ -25,6 +25,7 @@
 
 pub mod admin;
 pub mod auth;
+pub mod bridge;
 pub mod config;
 pub mod fetch;
 pub mod handler;
@@ -33,6 +34,7 @@ mod oauth;
 pub mod outlet;
 pub mod page;
 pub mod protocol;
+pub mod registration;
 pub mod router;
 pub mod scope;
 pub mod secret;

@@ -16,8 +16,8 @@ const FLOORS: [&[&str]; 13] = [
     &["time", "scope", "units", "secret", "protocol", "page"],
     &["outlet", "shutdown", "fetch", "oauth", "setups", "skills"],
     &["telemetry", "metadata"],
-    &["auth"],
-    &["handler", "idp"],
+    &["auth", "registration"],
+    &["handler", "idp", "bridge"],
     &["session", "rmcp"],
     &["router"],
     &["transport", "admin"],
@@ -32,6 +32,7 @@ const FLOORS: [&[&str]; 13] = [
 const KNOW_ACTIX_WEB: &[&str] = &[
     "telemetry",
     "idp",
+    "bridge",
     "transport",
     "admin",
     "server",

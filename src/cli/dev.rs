@@ -18,6 +18,7 @@ use crate::{
 #[command(after_help = "Examples:\n  \
     usher dev                                 on 127.0.0.1: clients 3001, provider 3002, probes 3003\n  \
     usher dev --user alice:secret --token-lifetime 5min\n  \
+    usher dev --bridge                        agents register with Usher itself\n  \
     usher dev --listen 127.0.0.1:4000 --provider-listen 127.0.0.1:4001\n  \
     usher dev --set session.idle_after=10s    any setting of usher serve")]
 pub(super) struct Arguments {
@@ -30,6 +31,9 @@ pub(super) struct Arguments {
     /// How long access tokens live; default 1h
     #[arg(long, value_name = "DURATION")]
     token_lifetime: Option<HumanDuration>,
+    /// Agents register here, as with a Logto behind: this server is the authorization server they see
+    #[arg(long)]
+    bridge: bool,
     #[command(flatten)]
     settings: Settings,
     /// One JSON line on standard output when ready
@@ -55,7 +59,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     {
         return Err(ServerError::DevNotLoopback(listen.to_string()).into());
     }
-    let config = arguments.settings.read(DevServer::settings(), [])?;
+    let bridge = arguments
+        .bridge
+        .then(|| ("registration.mode".to_owned(), "bridge".to_owned()));
+    let config = arguments.settings.read(DevServer::settings(), bridge)?;
     logs::start(&config.log)?;
     let signals = Signals::listen()?;
     let mut dev = Server::new(config).with_provider(arguments.provider_listen);

@@ -20,7 +20,7 @@ pub use load::{ConfigError, Problem, Sources};
 pub use table::KEYS;
 
 use crate::{
-    fetch, handler, router,
+    fetch, handler, registration, router,
     scope::Scopes,
     skills, transport,
     units::{HumanDuration, PublicUrl},
@@ -47,6 +47,8 @@ pub struct Config {
     pub router: router::Config,
     /// Calls.
     pub handler: handler::Config,
+    /// Agents that register here.
+    pub registration: registration::Config,
     /// Skills offered from a folder.
     pub skills: skills::Config,
     /// What is logged.

@@ -252,6 +252,28 @@ keys! {
         "How long a tool may run.";
     plain "handler.input_deadline" = handler.input_deadline, DURATION,
         "How long a client of 2026-07-28 may take to come back with what a call asked for.";
+    plain "registration.mode" = registration.mode, "off or bridge",
+        "Whether agents register here: with bridge, this server is the authorization server that clients see, and each registration becomes a client of its own at the real one.";
+    plain "registration.who" = registration.who, "open, token or nobody",
+        "Who may register: everybody, who shows the initial access token, or nobody by this way.";
+    path "registration.initial_access_token_file" = registration.initial_access_token_file, PATH,
+        "File with that token; not readable by others.";
+    plain "registration.scopes" = registration.scopes, SCOPES,
+        "Most that a registered agent may ever be granted; without it, resource.scopes.";
+    plain "registration.per_address_per_minute" = registration.per_address_per_minute, COUNT,
+        "Registrations a minute from one address; one more gets a 429.";
+    plain "registration.per_hour" = registration.per_hour, COUNT,
+        "Registrations an hour in all, on this node; one more gets a 429.";
+    plain "registration.clients_max" = registration.clients_max, COUNT,
+        "Registered agents there may be; one more gets a 503.";
+    optional "registration.address_header" = registration.address_header, "name of a header",
+        "Where the balancer in front of this server writes its client's address, as X-Forwarded-For; the last in it counts. Without it, the peer's.";
+    plain "registration.dry_run" = registration.dry_run, TRUTH,
+        "Judges registrations, writes them down, and makes no client.";
+    path "registration.key_file" = registration.key_file, PATH,
+        "File with the key that seals what travels with browsers and clients, from openssl rand -hex 32; the same on every node, not readable by others.";
+    path "registration.previous_key_file" = registration.previous_key_file, PATH,
+        "File with the key before it, which still opens what it sealed.";
     path "skills.directory" = skills.directory, PATH,
         "A folder of skills to offer, read once at the start; every folder below it with a SKILL.md is one.";
     plain "skills.max" = skills.skills_max, COUNT,

@@ -15,7 +15,7 @@ use super::{
     config::{Config, OfficialClient},
     error::OAuthError,
     random::{self, Digest},
-    redirect_uri::{ApplicationType, RedirectUri},
+    redirect_uri::{ApplicationType, RedirectUri, form_target},
     table::Table,
 };
 use crate::{time::Timestamp, units::HumanDuration};
@@ -31,6 +31,8 @@ pub(super) struct Client {
     /// Host and port of the document that describes it. Its id is then known to everybody.
     pub(super) publisher: Option<String>,
     pub(super) redirect_uris: Vec<RedirectUri>,
+    /// Where those lead on to, as sources of a `form-action`: of a client behind a bridge.
+    pub(super) beyond: Vec<String>,
     /// Whether it may have refresh tokens.
     pub(super) refreshes: bool,
     /// Digest of its secret; a public client has none.
@@ -46,6 +48,12 @@ impl Client {
     /// Whether it can't keep a secret, so that `client_id` and PKCE are all it shows.
     pub(super) const fn is_public(&self) -> bool {
         self.secret.is_none()
+    }
+
+    /// The `form-action` sources of a page whose form may end at this redirect URI.
+    pub(super) fn form_targets(&self, redirect_uri: &str) -> Vec<String> {
+        let first = form_target(redirect_uri).into_iter();
+        first.chain(self.beyond.iter().cloned()).collect()
     }
 
     /// Compares in constant time. A public client has no secret to be right.
@@ -107,6 +115,16 @@ impl Clients {
         now: Timestamp,
         metadata: &VerifiedClientMetadata,
     ) -> Result<Registered, OAuthError> {
+        self.register_bridged(now, metadata, Vec::new())
+    }
+
+    /// The same for a client whose redirect URI leads on to `beyond`.
+    pub(super) fn register_bridged(
+        &mut self,
+        now: Timestamp,
+        metadata: &VerifiedClientMetadata,
+        beyond: Vec<String>,
+    ) -> Result<Registered, OAuthError> {
         let secret = match metadata.authentication {
             AuthenticationMethod::None => None,
             AuthenticationMethod::Basic | AuthenticationMethod::Post => Some(random::token()?),
@@ -117,6 +135,7 @@ impl Clients {
             official: false,
             publisher: None,
             redirect_uris: metadata.redirect_uris.clone(),
+            beyond,
             refreshes: metadata.refreshes,
             secret: secret.as_deref().map(Digest::of),
         });
@@ -127,6 +146,11 @@ impl Clients {
             now.plus(self.unused_for.get()),
         )?;
         Ok(Registered { client, secret })
+    }
+
+    /// Forgets a registered client; what it was granted is forgotten when it is shown.
+    pub(super) fn remove(&mut self, now: Timestamp, id: &str) -> bool {
+        self.registered.remove(now, &id.to_owned()).is_some()
     }
 
     /// Keeps a client as its document describes it, until the copy is too old.
@@ -143,6 +167,7 @@ impl Clients {
             official: false,
             publisher: Some(url.publisher().to_owned()),
             redirect_uris: metadata.redirect_uris.clone(),
+            beyond: Vec::new(),
             refreshes: metadata.refreshes,
             secret: None,
         };
@@ -170,6 +195,7 @@ fn official(config: &OfficialClient) -> Result<Client, IdpError> {
         official: true,
         publisher: None,
         redirect_uris,
+        beyond: Vec::new(),
         refreshes: true,
         secret: None,
     })

@@ -51,8 +51,8 @@ fn show(provider: &Provider, request: &HttpRequest) -> Result<HttpResponse, Page
             .user(&signed_in.subject)
             .ok_or(PageError::Internal)?,
     });
-    let form_target = redirect_uri::form_target(&request.return_to.redirect_uri);
-    Ok(answer::page(StatusCode::OK, body, form_target.as_slice()))
+    let form_targets = request.client.form_targets(&request.return_to.redirect_uri);
+    Ok(answer::page(StatusCode::OK, body, &form_targets))
 }
 
 fn decide(

@@ -48,6 +48,7 @@ mod pages;
 mod parameters;
 mod provider;
 mod random;
+mod registrar;
 mod registration;
 mod request;
 mod resource;
@@ -65,6 +66,7 @@ use std::net::{SocketAddr, TcpListener};
 use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web};
 
 use self::provider::Provider;
+pub(crate) use self::registrar::EmbeddedRegistrar;
 pub use self::{
     config::{ClientDocuments, Config, Lifetimes, Limits, OfficialClient, ResourceServer, User},
     error::IdpError,
@@ -78,6 +80,10 @@ use crate::{
 /// The embedded development provider.
 #[derive(Debug)]
 pub struct Idp;
+
+/// The provider as it answers.
+#[derive(Debug)]
+pub(crate) struct Shared(web::Data<Provider>);
 
 /// The provider with its port taken, not yet answering.
 #[derive(Debug)]
@@ -128,15 +134,21 @@ impl BoundIdp {
     /// # Errors
     /// [`IdpError::Resource`] for what is no resource indicator, [`IdpError::Listen`] where the
     /// server can't be set up.
-    pub fn serve(
+    pub fn serve(self, resources: impl IntoIterator<Item = String>) -> Result<Server, IdpError> {
+        Ok(self.open(resources)?.0)
+    }
+
+    /// The same, with the provider itself: for a registrar.
+    pub(crate) fn open(
         mut self,
         resources: impl IntoIterator<Item = String>,
-    ) -> Result<Server, IdpError> {
+    ) -> Result<(Server, Shared), IdpError> {
         for resource in resources {
             resource::check(&resource)?;
             self.provider.config.resources.push(resource);
         }
         let provider = web::Data::new(self.provider);
+        let shared = Shared(web::Data::clone(&provider));
         let app = move || {
             App::new()
                 .app_data(web::Data::clone(&provider))
@@ -149,7 +161,7 @@ impl BoundIdp {
             .shutdown_timeout(2)
             .listen(self.listener)
             .map_err(|error| IdpError::Listen(self.address, error))?;
-        Ok(server.run())
+        Ok((server.run(), shared))
     }
 }
 

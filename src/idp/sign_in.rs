@@ -11,7 +11,6 @@ use super::{
     pages::{self, SignInPage},
     parameters::Parameters,
     provider::{Provider, State},
-    redirect_uri,
     visit::Visit,
 };
 use crate::time::Timestamp;
@@ -127,6 +126,6 @@ fn page(
             .map(|user| (user.username.as_str(), user.password.expose())),
     });
     // The answer to this form may already be the redirect to the client.
-    let form_target = redirect_uri::form_target(&request.return_to.redirect_uri);
-    answer::page(status, body, form_target.as_slice())
+    let form_targets = request.client.form_targets(&request.return_to.redirect_uri);
+    answer::page(status, body, &form_targets)
 }

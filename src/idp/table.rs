@@ -101,8 +101,7 @@ impl<K: Eq + Hash + Clone, V> Table<K, V> {
         }
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 

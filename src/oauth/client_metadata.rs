@@ -104,14 +104,15 @@ fn client_name(metadata: &Map<String, Value>) -> Result<Option<String>, Metadata
         Some(name) if name.chars().count() > CLIENT_NAME_CHARACTERS_MAX => {
             return Err(MetadataError::ClientName);
         }
-        Some(name) => readable(name),
+        Some(name) => line(name),
         None => return Ok(None),
     };
     Ok(Some(name).filter(|name| !name.is_empty()))
 }
 
-/// Takes out what could make one name look like another, or turn a line around.
-fn readable(name: &str) -> String {
+/// One line of text as people read it: without what could make one name look like another, or turn
+/// the line around.
+pub(crate) fn line(name: &str) -> String {
     let deceives = |character: char| {
         character.is_control()
             || matches!(

@@ -98,6 +98,12 @@ impl RedirectUri {
         &self.text
     }
 
+    /// Whether its port is picked anew for every sign-in.
+    #[cfg(feature = "dev-idp")]
+    pub(crate) const fn has_any_port(&self) -> bool {
+        self.any_port
+    }
+
     /// Whether an authorization request may name `requested`.
     pub(crate) fn matches(&self, requested: &str) -> bool {
         if self.text == requested {

@@ -116,6 +116,8 @@ pub fn content_security_policy(form_targets: &[String]) -> String {
 /// A source can't end the directive or begin another one, whatever a client registered.
 fn is_source(target: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b":/.-_+[]".contains(&byte);
+    // Any port of one host, but never any host.
+    let target = target.strip_suffix(":*").unwrap_or(target);
     !target.is_empty() && target.bytes().all(allowed)
 }
 

@@ -3,7 +3,7 @@
 //! The provider is a separate server on a loopback address of its own, and ours is told of it as of
 //! any other: discovery, keys and introspection go over HTTP. What works here works with Logto.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use actix_web::dev::ServerHandle;
 use serde_json::{Value, json};
@@ -12,8 +12,9 @@ use super::{Mounted, Running, Server, ServerError};
 use crate::{
     auth::Verification,
     config::{Config, IssuerSection},
-    idp::{self, BoundIdp, Idp, ResourceServer, User},
+    idp::{self, BoundIdp, EmbeddedRegistrar, Idp, ResourceServer, User},
     metadata::Issuer,
+    registration::Registrar,
     shutdown::Signals,
     units::{HumanDuration, PublicUrl},
 };
@@ -65,6 +66,9 @@ impl DevServer {
         let mut config = Config::default();
         config.server.admin_listen = SocketAddr::from(([127, 0, 0, 1], 3003));
         config.resource.scopes = "openid profile email".parse().unwrap_or_default();
+        // All of it comes from this machine.
+        config.registration.per_address_per_minute = 1_000;
+        config.registration.per_hour = 100_000;
         config.transport.gate.allow_loopback_origins = true;
         config
     }
@@ -115,8 +119,8 @@ impl DevServer {
         }
         let (server, idp, settings) = self.introduce()?;
         let bound = server.bind()?;
-        let provider = serve(idp, bound.url())?;
-        let running = bound.start()?;
+        let (provider, registrar) = serve(idp, bound.url())?;
+        let running = bound.with_registrar(registrar).start()?;
         Ok(RunningDev {
             running,
             provider,
@@ -135,8 +139,9 @@ impl DevServer {
         if !url.is_loopback() {
             return Err(ServerError::DevNotLoopback(url.to_string()));
         }
-        let (server, idp, _settings) = self.introduce()?;
-        serve(idp, &url)?;
+        let (mut server, idp, _settings) = self.introduce()?;
+        let (_provider, registrar) = serve(idp, &url)?;
+        server.registrar = Some(registrar);
         server.mount()
     }
 
@@ -152,6 +157,12 @@ impl DevServer {
         let settings = provider.clone();
         let idp = Idp::bind(provider, server.clock.clone())?;
 
+        let registration = &mut server.config.registration;
+        if registration.key_file.is_none() {
+            // What it seals lasts no longer than this provider's clients.
+            let key = ResourceServer::generate(RESOURCE_SERVER)?.client_secret;
+            registration.key.get_or_insert(key);
+        }
         server.config.issuers.clear();
         server.config.issuer = IssuerSection {
             url: Some(
@@ -179,13 +190,17 @@ impl DevServer {
     }
 }
 
-/// Runs the provider for the resources at this URL.
-fn serve(idp: BoundIdp, url: &PublicUrl) -> Result<ServerHandle, ServerError> {
+/// Runs the provider for the resources at this URL, and for the bridge that may be there.
+fn serve(
+    idp: BoundIdp,
+    url: &PublicUrl,
+) -> Result<(ServerHandle, Arc<dyn Registrar>), ServerError> {
     let resources = ["/mcp", "/sse", ""].map(|path| url.join(path));
-    let provider = idp.serve(resources)?;
+    let (provider, shared) = idp.open(resources)?;
     let handle = provider.handle();
     actix_web::rt::spawn(provider);
-    Ok(handle)
+    let registrar = EmbeddedRegistrar::new(shared, url.join("/callback"));
+    Ok((handle, Arc::new(registrar)))
 }
 
 impl RunningDev {

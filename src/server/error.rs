@@ -3,8 +3,8 @@
 use std::{io, net::SocketAddr};
 
 use crate::{
-    config::ConfigError, fetch::FetchError, handler::HandlerError, secret::SecretError,
-    skills::SkillError,
+    bridge::BridgeError, config::ConfigError, fetch::FetchError, handler::HandlerError,
+    secret::SecretError, skills::SkillError,
 };
 #[cfg(feature = "dev-idp")]
 use crate::{idp::IdpError, metadata::IssuerError};
@@ -50,6 +50,14 @@ pub enum ServerError {
     /// The HTTP client could not be set up.
     #[error("could not set up the HTTP client")]
     Fetcher(#[source] FetchError),
+    /// Agents were to register here, and can't.
+    #[error("could not set up the registration of agents")]
+    Bridge(#[source] BridgeError),
+    /// Nobody keeps the agents that register.
+    #[error(
+        "registration.mode is bridge, and there is nobody to keep the clients: name a Logto by logto.client_id"
+    )]
+    NoRegistrar,
     /// The admin token could not be read.
     #[error("could not read server.admin_token_file")]
     AdminToken(#[source] SecretError),

@@ -18,12 +18,15 @@ pub use error::ServerError;
 pub use mounted::Mounted;
 pub use running::{BoundServer, Running};
 
+use std::sync::Arc;
+
 #[cfg(feature = "rmcp")]
 use crate::rmcp::Rmcp;
 use crate::{
     config::Config,
     handler::{Catalog, Changes, Prompt, Resource, ResourceTemplate, Tool, whoami},
     protocol::{Implementation, ServerInfo},
+    registration::Registrar,
     shutdown::Signals,
     skills::Skill,
     time::Clock,
@@ -38,6 +41,8 @@ pub struct Server {
     catalog: Catalog,
     info: ServerInfo,
     clock: Clock,
+    /// Who keeps the agents that register, where that is not in the settings.
+    registrar: Option<Arc<dyn Registrar>>,
 }
 
 impl Server {
@@ -61,6 +66,7 @@ impl Server {
             catalog,
             info,
             clock: Clock::system(),
+            registrar: None,
         }
     }
 

@@ -14,10 +14,12 @@ use super::{Server, ServerError, verifier_metrics::VerifierMetrics};
 use crate::{
     admin::{self, Access, Office},
     auth::{self, Verifier},
+    bridge::{self, Bridge},
     config,
     fetch::Fetcher,
     handler::{Catalog, Handler},
     metadata::{Issuer, ProtectedResources, ResourceConfig},
+    registration::Mode,
     router::RouterHandle,
     skills::read_folder,
     telemetry::{self, Check, Health, Metrics},
@@ -47,6 +49,7 @@ pub struct Mounted(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     door: Data<Door>,
+    bridge: Option<Data<Bridge>>,
     issuer: Issuer,
     drain_after: Duration,
 }
@@ -59,6 +62,7 @@ impl Mounted {
             catalog,
             info,
             clock,
+            registrar,
         } = server;
         if !System::is_registered() {
             return Err(ServerError::NoSystem);
@@ -72,7 +76,7 @@ impl Mounted {
 
         let auth = config.to_auth().map_err(ServerError::Issuer)?;
         let issuer = auth.issuer.issuer.clone();
-        let resources = resources(&config.resource, &url, &auth);
+        let resources = resources(&config, &url, &auth);
         let handler = Handler::new(
             config.handler,
             info,
@@ -86,7 +90,28 @@ impl Mounted {
         let configured = config.resource.audiences.iter().cloned();
         // One set for every endpoint: a client of /sse posts to /messages with the token for /sse.
         let audiences = verifier.audiences(resources.audiences().into_iter().chain(configured));
-        let router = RouterHandle::start(config.router, handler.clone(), metrics.clone(), clock);
+        let router = RouterHandle::start(
+            config.router,
+            handler.clone(),
+            metrics.clone(),
+            clock.clone(),
+        );
+        let bridge = match config.registration.mode {
+            Mode::Off => None,
+            Mode::Bridge => {
+                let rooms = bridge::Rooms {
+                    public_url: &url,
+                    resources: &resources,
+                    advertised_scopes: &config.resource.scopes,
+                    discovery: verifier.discovery().clone(),
+                    registrar: registrar.ok_or(ServerError::NoRegistrar)?,
+                    fetcher,
+                    clock,
+                };
+                let bridge = Bridge::new(&config.registration, rooms);
+                Some(Data::new(bridge.map_err(ServerError::Bridge)?))
+            }
+        };
 
         let watched = verifier.clone();
         let checks = vec![Check::new(
@@ -99,6 +124,7 @@ impl Mounted {
             required_scopes: config.resource.required_scopes.clone(),
             advertised_scopes: config.resource.scopes.clone(),
             resources,
+            own_authorization_server: bridge.as_ref().map(|bridge| bridge.metadata().clone()),
             audiences,
             router,
             handler,
@@ -107,6 +133,7 @@ impl Mounted {
         };
         Ok(Self(Arc::new(Inner {
             door: Data::new(Door::new(&config.transport, rooms)),
+            bridge,
             issuer,
             drain_after: config.server.drain_after.get(),
         })))
@@ -114,10 +141,13 @@ impl Mounted {
 
     // === Routes ===
 
-    /// Adds `/mcp`, `/sse` and `/messages`: inside the scope that is the public URL's path, or at the
+    /// Adds `/mcp`, `/sse` and `/messages`, and those of the bridge where agents register here: inside the scope that is the public URL's path, or at the
     /// root where it has none.
     pub fn endpoints(&self, config: &mut ServiceConfig) {
         transport::endpoints(config, &self.0.door);
+        if let Some(bridge) = &self.0.bridge {
+            transport::guard_all(config, &self.0.door, bridge::routes(bridge));
+        }
     }
 
     /// Adds the documents that clients look for at the origin's root, whatever the public URL's path
@@ -242,13 +272,20 @@ impl Mounted {
 
 /// Our own documents, one for each form of the well-known path.
 fn resources(
-    config: &config::ResourceConfig,
+    config: &config::Config,
     public_url: &PublicUrl,
     auth: &auth::Config,
 ) -> ProtectedResources {
     let mut ours = ResourceConfig::new(public_url.clone(), auth.issuer.issuer.as_str());
-    let others = auth.others.iter().map(|issuer| issuer.issuer.to_string());
-    ours.authorization_servers.extend(others);
+    match config.registration.mode {
+        // Clients take the first, and this is the one that they can register with.
+        Mode::Bridge => ours.authorization_servers = vec![public_url.to_string()],
+        Mode::Off => {
+            let others = auth.others.iter().map(|issuer| issuer.issuer.to_string());
+            ours.authorization_servers.extend(others);
+        }
+    }
+    let config = &config.resource;
     ours.resource.clone_from(&config.url);
     ours.name.clone_from(&config.name);
     ours.scopes.clone_from(&config.scopes);

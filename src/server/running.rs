@@ -1,5 +1,7 @@
 //! A server behind listeners of its own: bound, then running, then stopped.
 
+#[cfg(feature = "dev-idp")]
+use std::sync::Arc;
 use std::{net::SocketAddr, ops::Deref};
 
 use actix_web::dev::ServerHandle;
@@ -8,6 +10,8 @@ use super::{
     Mounted, Server, ServerError,
     listener::{self, Bound},
 };
+#[cfg(feature = "dev-idp")]
+use crate::registration::Registrar;
 use crate::{admin::Access, secret::Secret, shutdown::Signals, units::PublicUrl};
 
 /// A server that is bound to its addresses, and takes no connection yet.
@@ -55,6 +59,13 @@ impl BoundServer {
     #[must_use]
     pub fn url(&self) -> &PublicUrl {
         &self.public_url
+    }
+
+    /// With somebody to keep the agents that register.
+    #[cfg(feature = "dev-idp")]
+    pub(super) fn with_registrar(mut self, registrar: Arc<dyn Registrar>) -> Self {
+        self.server.registrar = Some(registrar);
+        self
     }
 
     /// Starts every room. Needs an actix system.

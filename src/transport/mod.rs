@@ -23,9 +23,11 @@ mod well_known;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, http::header};
+use bytes::Bytes;
 
 pub use body::Config as BodyConfig;
 pub use gate::Config as GateConfig;
+pub(crate) use routes::guard_all;
 pub use routes::{elsewhere, endpoints, home, well_known};
 
 use crate::{
@@ -86,6 +88,8 @@ pub struct Rooms {
     pub advertised_scopes: Scopes,
     /// What we are known as.
     pub resources: ProtectedResources,
+    /// What we say as an authorization server, where we are one to our clients (RFC 8414).
+    pub own_authorization_server: Option<Bytes>,
     /// For whom tokens must be issued.
     pub audiences: Audiences,
     /// Whose session a message is for.

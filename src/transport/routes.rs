@@ -49,6 +49,17 @@ pub fn home(config: &mut ServiceConfig, door: &web::Data<Door>) {
     }
 }
 
+/// Adds routes of another room, behind the same gate as ours.
+pub(crate) fn guard_all(
+    config: &mut ServiceConfig,
+    door: &web::Data<Door>,
+    resources: Vec<Resource>,
+) {
+    for resource in resources {
+        config.service(guarded(resource, door));
+    }
+}
+
 /// The answer where nothing lives, for an `App` that is all ours.
 #[must_use]
 pub fn elsewhere(door: &web::Data<Door>) -> Route {

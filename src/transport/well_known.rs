@@ -1,5 +1,5 @@
 //! Metadata for everybody: ours (RFC 9728) and, for clients of 2025-03-26, a mirror of the
-//! authorization server's (RFC 8414).
+//! authorization server's (RFC 8414); the bridge's instead, where there is one.
 //!
 //! Every URL in them comes from the configuration, never from a request's `Host`. A path that is
 //! none of these is a 404, so that clients go on to their next guess. The mirror is there only where
@@ -32,7 +32,10 @@ pub(super) fn resources(door: &Door) -> Vec<Resource> {
         shown(web::resource(door.resources.metadata_path(path)), answer)
     });
     let mut resources = Vec::from(ours);
-    if door.public_url.path().is_empty() {
+    if door.own_authorization_server.is_some() {
+        let path = format!("{AUTHORIZATION_SERVER}{}", door.public_url.path());
+        resources.push(shown(web::resource(path), authorization_server));
+    } else if door.public_url.path().is_empty() {
         let mirror = web::resource(AUTHORIZATION_SERVER);
         resources.push(shown(mirror, authorization_server));
     }
@@ -51,9 +54,12 @@ fn protected_resource(
     }
 }
 
-/// The provider's own words, its issuer among them. Not there while they are not known: a 404 makes a
+/// Ours, where clients are to know no other; or else the provider's own words, its issuer among them. Not there while they are not known: a 404 makes a
 /// client look elsewhere, which is what it has to do.
 async fn authorization_server(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
+    if let Some(ours) = &door.own_authorization_server {
+        return public_json(&request, ours.clone());
+    }
     match door.verifier.discovery().current() {
         Some(server) => public_json(&request, server.raw().clone()),
         None => Refusal::new(RefusalKind::NotFound).respond(&door, &request),

@@ -1,0 +1,178 @@
+//! The bridge: to clients that have to register themselves, this server is the authorization server.
+//!
+//! Logto has no dynamic registration, so clients that insist on it (RFC 7591) are shown an issuer of
+//! our own: `/register`, `/authorize`, `/callback`, `/token`, `/revoke` below the public URL, which are
+//! also the paths that clients of 2025-03-26 guess. Each registration becomes a client of its own at the
+//! [`Registrar`](crate::registration::Registrar); the user signs in and consents at the real
+//! authorization server, whose tokens clients get as they are. Nothing is kept here: what has to be
+//! known at the next step travels sealed with the browser (`transaction`) or the client (`token`), and
+//! every node with the key takes every step.
+//!
+//! What a client sees is plain OAuth 2.1: PKCE with S256 always, `iss` and `state` on the way back, an
+//! `access_denied` where the user said no, a token for the resource it asked for.
+//!
+//! Where to look: `register` and `manage` are a client's beginning and end, `authorize` → `callback` the
+//! user's way, `token` the client's; `upstream` asks the authorization server; `answer` is the only file
+//! that knows statuses. `transport` puts its gate in front of every route.
+
+mod answer;
+mod authorize;
+mod callback;
+mod error;
+mod manage;
+mod metadata;
+mod register;
+mod resources;
+mod revoke;
+mod seal;
+mod token;
+mod transaction;
+mod upstream;
+
+use std::{future::ready, sync::Arc};
+
+use actix_web::{HttpResponse, Resource, http::header, web};
+use bytes::Bytes;
+
+pub use self::seal::SealError;
+use self::{resources::Resources, seal::Sealer, transaction::BrowserCookie, upstream::Upstream};
+use crate::{
+    fetch::Fetcher,
+    metadata::{Discovery, ProtectedResources},
+    registration::{Admission, Config, Directory, Registrar},
+    scope::Scopes,
+    secret::{Secret, SecretError},
+    time::Clock,
+    units::PublicUrl,
+};
+
+/// Largest body of a request, in bytes.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What the bridge is built of.
+#[derive(Debug)]
+pub(crate) struct Rooms<'a> {
+    /// Where clients reach this server; our issuer.
+    pub(crate) public_url: &'a PublicUrl,
+    /// For what tokens are had.
+    pub(crate) resources: &'a ProtectedResources,
+    /// What clients are told to ask for.
+    pub(crate) advertised_scopes: &'a Scopes,
+    /// Where users really sign in.
+    pub(crate) discovery: Discovery,
+    /// Who keeps the clients.
+    pub(crate) registrar: Arc<dyn Registrar>,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) clock: Clock,
+}
+
+/// Why there is no bridge.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// A key or the initial access token could not be read.
+    #[error("could not read a secret of [registration]")]
+    Secret(#[from] SecretError),
+    /// A key can't be used.
+    #[error("registration.key_file can't be used")]
+    Seal(#[from] SealError),
+    /// Without a key, no two nodes would understand each other, nor this one itself after a restart.
+    #[error(
+        "registration.key_file is needed: the same file on every node, from `openssl rand -hex 32`"
+    )]
+    NoKey,
+}
+
+/// State of all routes.
+#[derive(Debug)]
+pub(crate) struct Bridge {
+    /// Our issuer: the public URL, to the character.
+    issuer: String,
+    callback: String,
+    /// Most that a client may ever be granted.
+    scopes: Scopes,
+    resources: Resources,
+    metadata: Bytes,
+    admission: Admission,
+    clients_max: usize,
+    address_header: Option<String>,
+    dry_run: bool,
+    directory: Directory,
+    upstream: Upstream,
+    sealer: Sealer,
+    cookie: BrowserCookie,
+    clock: Clock,
+}
+
+impl Bridge {
+    /// Reads the keys and prepares the routes' state.
+    ///
+    /// # Errors
+    /// See [`BridgeError`].
+    pub(crate) fn new(config: &Config, rooms: Rooms<'_>) -> Result<Self, BridgeError> {
+        let file = |path: &std::path::PathBuf| Secret::from_file(path);
+        let key = match (&config.key_file, &config.key) {
+            (Some(path), _) => file(path)?,
+            (None, Some(key)) => key.clone(),
+            (None, None) => return Err(BridgeError::NoKey),
+        };
+        let previous = config.previous_key_file.as_ref().map(file).transpose()?;
+        let url = rooms.public_url;
+        let scopes = if config.scopes.is_empty() {
+            rooms.advertised_scopes.clone()
+        } else {
+            config.scopes.clone()
+        };
+        let admission = Admission::new(config)?;
+        Ok(Self {
+            issuer: url.as_str().to_owned(),
+            callback: url.join("/callback"),
+            metadata: metadata::document(url, &scopes, admission.is_open()),
+            scopes,
+            resources: Resources::of(rooms.resources),
+            admission,
+            clients_max: config.clients_max,
+            address_header: config.address_header.clone(),
+            dry_run: config.dry_run,
+            directory: Directory::new(rooms.registrar),
+            upstream: Upstream::new(rooms.discovery, rooms.fetcher),
+            sealer: Sealer::new(&key, previous.as_ref())?,
+            cookie: BrowserCookie::of(url),
+            clock: rooms.clock,
+        })
+    }
+
+    /// Our metadata (RFC 8414), made once.
+    pub(crate) fn metadata(&self) -> &Bytes {
+        &self.metadata
+    }
+}
+
+/// Every route, to be served below the public URL's path.
+pub(crate) fn routes(bridge: &web::Data<Bridge>) -> Vec<Resource> {
+    let resource = |path: &str, methods: &'static str| {
+        web::resource(path)
+            .app_data(bridge.clone())
+            .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
+            .default_service(web::to(move || ready(other_methods(methods))))
+    };
+    vec![
+        resource("/register", "POST").route(web::post().to(register::post)),
+        resource("/register/{client_id}", "GET, PUT, DELETE")
+            .route(web::get().to(manage::get))
+            .route(web::put().to(manage::put))
+            .route(web::delete().to(manage::delete)),
+        resource("/authorize", "GET, POST")
+            .route(web::get().to(authorize::get))
+            .route(web::post().to(authorize::post)),
+        resource("/callback", "GET").route(web::get().to(callback::get)),
+        resource("/token", "POST").route(web::post().to(token::post)),
+        resource("/revoke", "POST").route(web::post().to(revoke::post)),
+    ]
+}
+
+fn other_methods(methods: &'static str) -> HttpResponse {
+    HttpResponse::MethodNotAllowed()
+        .insert_header((header::ALLOW, methods))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}

@@ -1,0 +1,180 @@
+//! `/register`: an agent introduces itself (RFC 7591), and becomes a client of its own at the registrar.
+//!
+//! In this order: who may, what is said, how often, how many. So whoever sends nonsense costs the
+//! registrar nothing, and nothing that is sent is ever fetched or passed on as it is (R08).
+
+use std::net::IpAddr;
+
+use actix_web::{Error, HttpRequest, HttpResponse, http::StatusCode, web};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Bridge, answer, error::Refusal};
+use crate::{
+    oauth::{
+        client_metadata::{VerifiedClientMetadata, line},
+        redirect_uri::RedirectUri,
+    },
+    registration::{Client, NewClient, Origin, Registered},
+    scope::Scopes,
+    secret::Secret,
+    time::Timestamp,
+};
+
+/// Longest contact and software id that are kept, in characters.
+const LINE_CHARACTERS_MAX: usize = 120;
+
+/// RFC 7591 §3.2.1 and RFC 7592 §3: the client's id and its metadata as it was kept.
+#[derive(Debug, Serialize)]
+struct RegistrationAnswer<'a> {
+    client_id: &'a str,
+    client_id_issued_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'a str>,
+    /// 0: the secret does not expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret_expires_at: Option<u64>,
+    registration_client_uri: String,
+    registration_access_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_name: Option<&'a str>,
+    redirect_uris: Vec<&'a str>,
+    application_type: &'static str,
+    grant_types: &'static [&'static str],
+    response_types: [&'static str; 1],
+    token_endpoint_auth_method: &'static str,
+    scope: &'a Scopes,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    software_id: Option<&'a str>,
+}
+
+pub(super) async fn post(
+    bridge: web::Data<Bridge>,
+    request: HttpRequest,
+    body: Result<web::Bytes, Error>,
+) -> HttpResponse {
+    let address = bridge.address(&request);
+    let registered = register(&bridge, &request, address, body).await;
+    if let Err(refusal) = &registered {
+        tracing::info!(target: "usher::audit", event = "registration_refused", address = ?address,
+            reason = refusal.code(), "a registration was refused");
+    }
+    answer::told(registered)
+}
+
+async fn register(
+    bridge: &Bridge,
+    request: &HttpRequest,
+    address: Option<IpAddr>,
+    body: Result<web::Bytes, Error>,
+) -> Result<HttpResponse, Refusal> {
+    bridge.admission.admit(answer::bearer(request))?;
+    let metadata = json_object(request, body)?;
+    let new = bridge.client_described_by(&metadata)?;
+    bridge.admission.count(address)?;
+    if bridge.dry_run {
+        audit("registration_tried", None, &new, address);
+        return Err(Refusal::Closed);
+    }
+    if bridge.directory.count().await? >= bridge.clients_max {
+        return Err(Refusal::Full);
+    }
+    let registered = bridge.directory.create(&new).await?;
+    audit("registered", Some(&registered.client.id), &new, address);
+    let Registered { client, secret } = &registered;
+    Ok(answer::json(
+        StatusCode::CREATED,
+        &bridge.described(client, secret.as_ref()),
+    ))
+}
+
+/// A registration's body, as JSON.
+pub(super) fn json_object(
+    request: &HttpRequest,
+    body: Result<web::Bytes, Error>,
+) -> Result<Value, Refusal> {
+    let body = answer::whole(body)?;
+    if answer::media_type(request) != "application/json" {
+        return Err(Refusal::NotJson);
+    }
+    serde_json::from_slice(&body)
+        .map_err(|_malformed| Refusal::InvalidRequest("the body is not JSON"))
+}
+
+/// One line for each registration, and each that was not. No secret, and no user is known yet.
+fn audit(event: &str, client_id: Option<&str>, new: &NewClient, address: Option<IpAddr>) {
+    let uris: Vec<&str> = new.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    tracing::info!(target: "usher::audit", event, client.id = client_id, client.name = new.name,
+        client.software_id = new.software_id, client.contact = new.contact, redirect_uris = ?uris, address = ?address,
+        confidential = new.is_confidential(), "a client registered itself");
+}
+
+impl Bridge {
+    /// What a client says of itself, read member by member: whatever else was sent is dropped unread.
+    pub(super) fn client_described_by(&self, metadata: &Value) -> Result<NewClient, Refusal> {
+        let read = VerifiedClientMetadata::check(metadata)?;
+        let short = |value: Option<&Value>| {
+            let text = value.and_then(Value::as_str).map(line);
+            text.filter(|text| (1..=LINE_CHARACTERS_MAX).contains(&text.chars().count()))
+        };
+        Ok(NewClient {
+            name: read.client_name,
+            redirect_uris: read.redirect_uris,
+            application_type: read.application_type,
+            authentication: read.authentication,
+            refreshes: read.refreshes,
+            scopes: self.scopes.clone(),
+            software_id: short(metadata.get("software_id")),
+            contact: short(
+                metadata
+                    .get("contacts")
+                    .and_then(|contacts| contacts.get(0)),
+            ),
+            origin: Origin::Registration,
+            registered_at: self.clock.now(),
+        })
+    }
+
+    /// What a client is told of itself.
+    pub(super) fn described(&self, client: &Client, secret: Option<&Secret>) -> impl Serialize {
+        let details = &client.details;
+        let answer = RegistrationAnswer {
+            client_id: &client.id,
+            client_id_issued_at: details.registered_at,
+            client_secret: secret.map(Secret::expose),
+            client_secret_expires_at: secret.map(|_| 0),
+            registration_client_uri: format!("{}/register/{}", self.issuer, client.id),
+            registration_access_token: self.sealer.registration_access_token(&client.id),
+            client_name: details.name.as_deref(),
+            redirect_uris: details
+                .redirect_uris
+                .iter()
+                .map(RedirectUri::as_str)
+                .collect(),
+            application_type: details.application_type.as_str(),
+            grant_types: if details.refreshes {
+                &["authorization_code", "refresh_token"]
+            } else {
+                &["authorization_code"]
+            },
+            response_types: ["code"],
+            token_endpoint_auth_method: details.authentication.as_str(),
+            scope: &details.scopes,
+            software_id: details.software_id.as_deref(),
+        };
+        serde_json::to_value(answer).unwrap_or_default()
+    }
+
+    /// Whose request this is: the last address in the header that our balancer writes, or the peer's.
+    fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        let Some(name) = &self.address_header else {
+            return peer;
+        };
+        let values = request.headers().get_all(name.as_str());
+        let last = values.last().and_then(|value| value.to_str().ok());
+        let last = last.and_then(|value| value.rsplit(',').next());
+        last.and_then(|address| address.trim().parse().ok())
+            .or(peer)
+    }
+}

@@ -1,0 +1,16 @@
+//! Agents that register: where they are kept, who may, how many, and what is written down of it.
+//!
+//! [`Registrar`] is whoever keeps the clients: a Logto tenant (`LogtoRegistrar`), or the embedded
+//! provider of `usher dev`. Usher itself keeps none. [`Admission`] says who may register and how
+//! often, before a registrar is asked anything. `bridge` registers programs with both; `cli` manages
+//! what was registered. No HTTP answer is known here.
+
+mod admission;
+mod config;
+mod directory;
+mod registrar;
+
+pub(crate) use admission::{Admission, Refused};
+pub use config::{Config, Mode, Who};
+pub(crate) use directory::Directory;
+pub(crate) use registrar::{Client, NewClient, Origin, Registered, Registrar, RegistrarError};

@@ -1,0 +1,192 @@
+//! Whoever keeps the clients, as the bridge and the command line see it.
+
+use std::{fmt, time::Duration};
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    oauth::{
+        client_metadata::AuthenticationMethod,
+        redirect_uri::{ApplicationType, RedirectUri, destination},
+    },
+    scope::Scopes,
+    secret::Secret,
+    time::Timestamp,
+};
+
+/// Longest list of hosts in a name that people see.
+const HOSTS_SHOWN_MAX: usize = 2;
+
+/// Where a client came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Origin {
+    /// A program registered itself (RFC 7591): nobody looked at what it says.
+    Registration,
+    /// An operator made it.
+    Operator,
+}
+
+/// A client to be made: only what was read and checked, never what was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct NewClient {
+    /// As it calls itself.
+    pub(crate) name: Option<String>,
+    /// Where it wants its users sent back to. Its registrar never learns these as redirect URIs: there,
+    /// the only one is the bridge's.
+    pub(crate) redirect_uris: Vec<RedirectUri>,
+    pub(crate) application_type: ApplicationType,
+    pub(crate) authentication: AuthenticationMethod,
+    /// Whether it may have refresh tokens.
+    pub(crate) refreshes: bool,
+    /// Most that it may ever be granted.
+    pub(crate) scopes: Scopes,
+    pub(crate) software_id: Option<String>,
+    pub(crate) contact: Option<String>,
+    pub(crate) origin: Origin,
+    pub(crate) registered_at: Timestamp,
+}
+
+/// A client as it is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    /// Its `client_id`, at its registrar as in its tokens.
+    pub(crate) id: String,
+    /// All else.
+    pub(crate) details: NewClient,
+    /// An operator has shut it out.
+    pub(crate) disabled: bool,
+}
+
+/// A client just made, with its secret in the only moment it is told.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) client: Client,
+    /// A public client has none.
+    pub(crate) secret: Option<Secret>,
+}
+
+/// Why a registrar did not do what it was asked. Nothing is left half made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RegistrarError {
+    /// It can't be asked now; when to come back, where it is known.
+    #[error("the registrar can't be asked now: {reason}")]
+    Unavailable {
+        /// For operators.
+        reason: String,
+        /// When to come back.
+        retry_after: Option<Duration>,
+    },
+    /// It was asked, and would not. An operator has to look.
+    #[error("the registrar refused: {0}")]
+    Refused(String),
+}
+
+/// Keeps clients for somebody else. Every method may be called again after a failure.
+pub(crate) trait Registrar: fmt::Debug + Send + Sync {
+    /// Makes a client.
+    fn create<'a>(
+        &'a self,
+        new: &'a NewClient,
+    ) -> BoxFuture<'a, Result<Registered, RegistrarError>>;
+
+    /// A client by its id; `None` also for one that is not an agent's.
+    fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Client>, RegistrarError>>;
+
+    /// Replaces what a client says of itself and whether it is shut out. False if there is none.
+    fn update<'a>(&'a self, client: &'a Client) -> BoxFuture<'a, Result<bool, RegistrarError>>;
+
+    /// Deletes a client with all it was granted. False if there was none.
+    fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, RegistrarError>>;
+
+    /// How many clients there are.
+    fn count(&self) -> BoxFuture<'_, Result<usize, RegistrarError>>;
+}
+
+impl NewClient {
+    /// What users read when they are asked: its name, that nobody vouches for it, and where it leads
+    /// (R11), since the registrar would show them the bridge's address.
+    pub(crate) fn display_name(&self) -> String {
+        let mut hosts: Vec<String> = Vec::new();
+        for uri in &self.redirect_uris {
+            let destination = destination(uri.as_str());
+            // The port of a program on this device says nothing to anybody.
+            let host = match destination.remark {
+                Some(_) if !uri.as_str().starts_with("http") => destination.name,
+                Some(remark) => remark.to_owned(),
+                None => destination.name,
+            };
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        let more = hosts.len().saturating_sub(HOSTS_SHOWN_MAX);
+        hosts.truncate(HOSTS_SHOWN_MAX);
+        let mut hosts = hosts.join(", ");
+        if more > 0 {
+            hosts = format!("{hosts} and {more} more");
+        }
+        let name = self.name.as_deref().unwrap_or("An agent without a name");
+        match self.origin {
+            Origin::Registration => format!("{name} (unverified, leads to {hosts})"),
+            Origin::Operator => name.to_owned(),
+        }
+    }
+
+    /// Whether it can keep a secret.
+    pub(crate) fn is_confidential(&self) -> bool {
+        self.authentication != AuthenticationMethod::None
+    }
+}
+
+impl Client {
+    /// Whether an authorization request may name this redirect URI.
+    pub(crate) fn may_redirect_to(&self, requested: &str) -> bool {
+        let uris = &self.details.redirect_uris;
+        uris.iter().any(|uri| uri.matches(requested))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str, uris: &[&str]) -> String {
+        let uris = uris.iter();
+        let client = NewClient {
+            name: Some(name.to_owned()),
+            redirect_uris: uris
+                .map(|uri| RedirectUri::check(uri, ApplicationType::Native).unwrap())
+                .collect(),
+            application_type: ApplicationType::Native,
+            authentication: AuthenticationMethod::None,
+            refreshes: false,
+            scopes: Scopes::none(),
+            software_id: None,
+            contact: None,
+            origin: Origin::Registration,
+            registered_at: Timestamp::from_unix_seconds(0),
+        };
+        client.display_name()
+    }
+
+    // R11
+    #[test]
+    fn users_are_told_where_an_agent_leads_and_that_nobody_vouches_for_it() {
+        assert_eq!(
+            named("Claude", &["https://evil.example/cb"]),
+            "Claude (unverified, leads to evil.example)"
+        );
+        let many = [
+            "http://127.0.0.1:1/cb",
+            "http://localhost:2/cb",
+            "cursor://a/b",
+            "https://a.example/",
+        ];
+        assert_eq!(
+            named("Many", &many),
+            "Many (unverified, leads to this computer, cursor: and 1 more)"
+        );
+    }
+}
