@@ -1,5 +1,5 @@
 //! The same server as `examples/conformance`, written for rmcp, the official SDK, as its users write
-//! one: nothing here but this file knows of Usher. One file per feature.
+//! one: but for two lines of two tools, only this file knows of Usher. One file per feature.
 //!
 //! `cargo run --example conformance_rmcp` starts it as the other is started, and prints the same line.
 
@@ -20,6 +20,7 @@ mod resources;
 mod rounds;
 #[path = "../conformance/schemas.rs"]
 mod schemas;
+mod tasks;
 mod telling;
 
 use std::{
@@ -28,7 +29,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
-use mcp_usher::{Server, server::DevServer, shutdown::Signals};
+use mcp_usher::{Server, protocol::TaskSupport, rmcp::Rmcp, server::DevServer, shutdown::Signals};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     handler::server::router::{prompt::PromptRouter, tool::ToolRouter},
@@ -44,8 +45,21 @@ use rmcp::{
 
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// The suite leaves its sessions open, and all of them are one caller's.
-const SESSIONS_OF_SUITE: usize = 10_000;
+/// What of the tools may run as a task.
+const TASKS: [(&str, TaskSupport); 6] = [
+    ("slow_compute", TaskSupport::Optional),
+    ("failing_job", TaskSupport::Required),
+    ("protocol_error_job", TaskSupport::Optional),
+    ("confirm_delete", TaskSupport::Optional),
+    ("multi_input", TaskSupport::Optional),
+    ("test_tool_with_task", TaskSupport::Required),
+];
+
+/// Usher's own skills stand beside a handler.
+const SKILLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/conformance/skills");
+
+/// The suite leaves its sessions and tasks behind, and all of them are one caller's.
+const LEFT_BY_SUITE: usize = 10_000;
 
 /// Everything the suite asks for.
 pub(crate) struct Fixture {
@@ -56,7 +70,11 @@ pub(crate) struct Fixture {
 impl Fixture {
     fn new() -> Self {
         Self {
-            tools: Self::content() + Self::telling() + Self::asking() + Self::rounds(),
+            tools: Self::content()
+                + Self::telling()
+                + Self::asking()
+                + Self::rounds()
+                + Self::tasks(),
             prompts: Self::prompts(),
         }
     }
@@ -134,9 +152,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut config = DevServer::settings();
     config.server.listen = ANY_PORT;
     config.server.admin_listen = ANY_PORT;
-    config.router.per_principal_max = SESSIONS_OF_SUITE;
+    config.router.per_principal_max = LEFT_BY_SUITE;
+    config.handler.tasks.per_principal_max = LEFT_BY_SUITE;
+    config.handler.tasks.max = LEFT_BY_SUITE;
+    config.skills.directory = Some(SKILLS.into());
 
-    let server = Server::new(config).rmcp(Fixture::new());
+    let mut fixture = Rmcp::new(Fixture::new()).asks_first("test_tool_with_task");
+    for (tool, support) in TASKS {
+        fixture = fixture.task_support(tool, support);
+    }
+    let server = Server::new(config).rmcp(fixture);
     let signals = Signals::listen()?;
     let running = server.with_provider(ANY_PORT).start()?;
     writeln!(stdout(), "{}", running.ready())?;

@@ -16,7 +16,7 @@ use super::{
     },
     replay::{Binding, asks_for_input},
     skills,
-    tasks::{Plan, plan},
+    tasks::{Plan, Work, plan},
 };
 use crate::{
     protocol::{CacheHint, CallToolParams, CallToolResult, Method, RpcError, codes},
@@ -89,7 +89,8 @@ impl Handler {
         let wanted = params.task.filter(|_| now.has_tasks());
         let client = context.client().capabilities();
         if let Plan::Task(ttl) = plan(tool.supports_tasks(), version, client, wanted.as_ref())? {
-            let result = self.call_as_task(context, tool, arguments, ttl).await?;
+            let work = Work::of_tool(tool, arguments);
+            let result = self.call_as_task(context, work, ttl).await?;
             return Ok((result, CacheHint::None));
         }
         let run = tool.run(context.clone(), arguments);

@@ -165,13 +165,7 @@ impl CallContext {
     /// Says how far the call has come, if the client wants to know. `progress` has to grow; `total`
     /// may be unknown; `message` is for people. Of a task it is shown with its status as well.
     pub fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
-        if let Way::Task(task) = &self.client().way {
-            match (message, total) {
-                (Some(message), _) => task.say(message),
-                (None, Some(total)) => task.say(&format!("{progress} of {total}")),
-                (None, None) => task.say(&progress.to_string()),
-            }
-        }
+        self.say_how_far(progress, total, message);
         let Some(token) = &self.0.progress_token else {
             return;
         };
@@ -185,6 +179,18 @@ impl CallContext {
             params["message"] = json!(message);
         }
         self.client().notify(&Method::Progress, &params);
+    }
+
+    /// Says with the call's status, if it is a task, how far it has come.
+    pub(super) fn say_how_far(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
+        let Way::Task(task) = &self.client().way else {
+            return;
+        };
+        match (message, total) {
+            (Some(message), _) => task.say(message),
+            (None, Some(total)) => task.say(&format!("{progress} of {total}")),
+            (None, None) => task.say(&progress.to_string()),
+        }
     }
 
     /// A log message for the client, if it wants messages of this severity. Never a secret.

@@ -4,14 +4,20 @@
 //! it, as the room `rmcp` does; calls reach it as they reach our own tools, with the same scopes,
 //! deadline and containment.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use super::{
-    CallContext, Conversation, Entries, Handler, ParamHeader, ToolError, client::Way,
-    param_headers::of_schema, tasks::plan,
+    CallContext, Conversation, Entries, Handler, ParamHeader, ToolError,
+    client::Way,
+    param_headers::of_schema,
+    tasks::{Plan, Work, plan},
 };
 use crate::{
     auth::Principal,
@@ -34,6 +40,8 @@ type InputSchema = dyn Fn(&str) -> Option<Arc<Map<String, Value>>> + Send + Sync
 pub struct Delegate {
     capabilities: Map<String, Value>,
     needs: BTreeMap<String, Scopes>,
+    tasks: BTreeMap<String, TaskSupport>,
+    asking_first: BTreeSet<String>,
     answer: Arc<Answer>,
     hear: Option<Arc<Hear>>,
     input_schema: Option<Arc<InputSchema>>,
@@ -52,6 +60,8 @@ impl Delegate {
         Self {
             capabilities,
             needs: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            asking_first: BTreeSet::new(),
             answer: Arc::new(move |context, method, params| {
                 Box::pin(answer(context, method, params))
             }),
@@ -92,6 +102,44 @@ impl Delegate {
     pub fn needs(mut self, name: impl Into<String>, scopes: Scopes) -> Self {
         self.needs.insert(name.into(), scopes);
         self
+    }
+
+    /// Whether the tool `name` may run as a task, as [`Tool::task_support`](super::Tool::task_support)
+    /// has it. By default never.
+    #[must_use]
+    pub fn task_support(mut self, name: impl Into<String>, support: TaskSupport) -> Self {
+        self.tasks.insert(name.into(), support);
+        self
+    }
+
+    /// The tool `name` begins as a call, as [`Tool::asks_first`](super::Tool::asks_first) has it.
+    #[must_use]
+    pub fn asks_first(mut self, name: impl Into<String>) -> Self {
+        self.asking_first.insert(name.into());
+        self
+    }
+
+    /// Whether a tool may run as a task.
+    pub(super) fn has_tasks(&self) -> bool {
+        let mut support = self.tasks.values();
+        support.any(|support| *support != TaskSupport::Forbidden)
+    }
+
+    fn supports_tasks(&self, tool: &str) -> TaskSupport {
+        self.tasks.get(tool).copied().unwrap_or_default()
+    }
+
+    /// A call of one of its tools.
+    fn work(&self, tool: &str, params: Value) -> Work {
+        let delegate = self.clone();
+        Work {
+            name: tool.to_owned(),
+            needs: self.needs.get(tool).cloned().unwrap_or_default(),
+            asks_first: self.asking_first.contains(tool),
+            run: Box::new(move |context| {
+                Box::pin(async move { delegate.answer(context, Method::ToolsCall, params).await })
+            }),
+        }
     }
 
     pub(super) fn needed_scopes(&self, method: &Method, name: &str) -> Option<&Scopes> {
@@ -161,8 +209,44 @@ impl Delegate {
     ) -> Result<Value, ToolError> {
         let version = context.protocol_version();
         let mut result = (self.answer)(context, method.clone(), params).await?;
-        fit(&mut result, &method, version);
+        if method == Method::ToolsCall && result["resultType"] == "task" {
+            // Nobody could ask for it: such requests are about tasks that we keep.
+            tracing::error!("a handler made a task of its own");
+            return Err(RpcError::internal().into());
+        }
+        self.fit(&mut result, &method, version);
         Ok(result)
+    }
+
+    /// Leaves out what a client of `version` does not know.
+    fn fit(&self, result: &mut Value, method: &Method, version: ProtocolVersion) {
+        let Value::Object(members) = result else {
+            return;
+        };
+        if *method == Method::ToolsCall && version < ProtocolVersion::V2025_06_18 {
+            members.remove("structuredContent");
+        }
+        let (listed, described) = match method {
+            Method::ToolsList => ("tools", Described::Tool),
+            Method::PromptsList => ("prompts", Described::Prompt),
+            Method::ResourcesList => ("resources", Described::Resource),
+            Method::ResourcesTemplatesList => ("resourceTemplates", Described::Resource),
+            _ => return,
+        };
+        let entries = members.get_mut(listed).and_then(Value::as_array_mut);
+        for entry in entries.into_iter().flatten() {
+            // What it says of tasks would be of its own.
+            if let Value::Object(members) = entry {
+                members.remove("execution");
+                let name = members.get("name").and_then(Value::as_str);
+                let support = self.supports_tasks(name.unwrap_or_default());
+                if described == Described::Tool && support != TaskSupport::Forbidden {
+                    let execution = json!({ "taskSupport": support });
+                    members.insert("execution".to_owned(), execution);
+                }
+            }
+            described.fit(version, entry);
+        }
     }
 }
 
@@ -179,11 +263,20 @@ impl Handler {
         let Value::Object(members) = &mut params else {
             return Err(RpcError::new(codes::INVALID_PARAMS, "params are no object").into());
         };
+        let version = context.protocol_version();
+        let mut as_task = None;
         if *method == Method::ToolsCall {
             let wanted = members.remove("task");
             let wanted = wanted.filter(|_| now.has_tasks());
-            let (version, client) = (context.protocol_version(), context.client().capabilities());
-            plan(TaskSupport::Forbidden, version, client, wanted.as_ref())?;
+            let name = members.get("name").and_then(Value::as_str);
+            let name = name.unwrap_or_default().to_owned();
+            let (support, client) = (
+                delegate.supports_tasks(&name),
+                context.client().capabilities(),
+            );
+            if let Plan::Task(ttl) = plan(support, version, client, wanted.as_ref())? {
+                as_task = Some((name, ttl));
+            }
         }
         let is_first_page = !members.contains_key("cursor");
         if let Way::Replay(replay) = &context.client().way {
@@ -192,7 +285,11 @@ impl Handler {
                 members.insert("requestState".to_owned(), json!(state));
             }
         }
-        let version = context.protocol_version();
+        if let Some((name, ttl)) = as_task {
+            let work = delegate.work(&name, params);
+            let result = self.call_as_task(context, work, ttl).await?;
+            return Ok((result, CacheHint::None));
+        }
         let answer = delegate.answer(context.clone(), method.clone(), params);
         // Under the method's name: a tool's comes from the client, and would let it make metrics.
         let mut result = self.guarded(method.label(), version, answer).await?;
@@ -204,31 +301,6 @@ impl Handler {
             *scope = json!("private");
         }
         Ok((result, CacheHint::None))
-    }
-}
-
-/// Leaves out what a client of `version` does not know.
-fn fit(result: &mut Value, method: &Method, version: ProtocolVersion) {
-    let Value::Object(members) = result else {
-        return;
-    };
-    if *method == Method::ToolsCall && version < ProtocolVersion::V2025_06_18 {
-        members.remove("structuredContent");
-    }
-    let (listed, described) = match method {
-        Method::ToolsList => ("tools", Described::Tool),
-        Method::PromptsList => ("prompts", Described::Prompt),
-        Method::ResourcesList => ("resources", Described::Resource),
-        Method::ResourcesTemplatesList => ("resourceTemplates", Described::Resource),
-        _ => return,
-    };
-    let entries = members.get_mut(listed).and_then(Value::as_array_mut);
-    for entry in entries.into_iter().flatten() {
-        described.fit(version, entry);
-        // What it says of tasks would be of its own.
-        if let Value::Object(members) = entry {
-            members.remove("execution");
-        }
     }
 }
 

@@ -140,6 +140,7 @@ impl Entries {
 
     /// Has everything that is not in here answered by somebody else's handler. Only one can be.
     pub fn delegate_to(&mut self, delegate: Delegate) {
+        self.lists.tasks |= delegate.has_tasks();
         self.delegate = Some(Arc::new(delegate));
     }
 

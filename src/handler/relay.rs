@@ -30,6 +30,11 @@ impl CallContext {
                 {
                     members.remove("message");
                 }
+                let number = |name| params.get(name).and_then(Value::as_f64);
+                if let Some(progress) = number("progress") {
+                    let message = params.get("message").and_then(Value::as_str);
+                    self.say_how_far(progress, number("total"), message);
+                }
                 self.client().notify(&Method::Progress, &params);
             }
             other => tracing::debug!(

@@ -41,7 +41,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     handler::Delegate,
-    protocol::{self, ServerInfo},
+    protocol::{self, ServerInfo, TaskSupport},
     scope::Scopes,
 };
 use host::Host;
@@ -94,6 +94,25 @@ impl Rmcp {
     #[must_use]
     pub fn needs(mut self, name: impl Into<String>, scopes: Scopes) -> Self {
         self.delegate = self.delegate.needs(name, scopes);
+        self
+    }
+
+    /// Whether the tool `name` may run as a task, which outlives the request that began it; see
+    /// [`Tool::task_support`](crate::handler::Tool::task_support). Usher keeps the task, and the
+    /// handler's function is the same either way.
+    #[must_use]
+    pub fn task_support(mut self, name: impl Into<String>, support: TaskSupport) -> Self {
+        self.delegate = self.delegate.task_support(name, support);
+        self
+    }
+
+    /// The tool `name` begins as a call, and becomes a task when its function says so, with
+    /// [`CallContext::begin_task`](crate::handler::CallContext::begin_task) of the call among its
+    /// extensions; see [`Tool::asks_first`](crate::handler::Tool::asks_first). From there on it asks and
+    /// tells through the context that comes back.
+    #[must_use]
+    pub fn asks_first(mut self, name: impl Into<String>) -> Self {
+        self.delegate = self.delegate.asks_first(name);
         self
     }
 

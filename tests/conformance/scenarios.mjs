@@ -108,11 +108,8 @@ export const EXTENSIONS = {
   },
 };
 
-/** Of examples/conformance_rmcp: a handler's tasks and skills are not passed on yet. */
-export const RMCP_EXTENSIONS = {
-  pass: {},
-  notYet: Object.fromEntries(Object.keys({ ...EXTENSIONS.pass, ...EXTENSIONS.notYet }).map((name) => [name, 'extensions of a handler of rmcp are not passed on yet'])),
-};
+/** Of examples/conformance_rmcp: its tools run as tasks of Usher's, and Usher's skills stand beside it. */
+export const RMCP_EXTENSIONS = EXTENSIONS;
 
 const authorizationOfClient = {
   'auth/metadata-default': {},

@@ -17,7 +17,7 @@ mod task;
 pub use listen::TaskListener;
 pub(super) use methods::serves;
 pub(super) use plan::{Plan, plan};
-pub(super) use run::Beginning;
+pub(super) use run::{Beginning, Work};
 pub(super) use table::Tasks;
 pub(super) use task::Task;
 

@@ -6,6 +6,7 @@
 
 use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use tokio::{
     sync::oneshot,
@@ -20,8 +21,9 @@ use super::{
 };
 use crate::{
     auth::Owner,
-    handler::{CallContext, Handler, Tool, ToolError},
+    handler::{CallContext, Handler, Tool, ToolError, replay::asks_for_input},
     protocol::{CallToolResult, RpcError, codes, relate_to_task},
+    scope::Scopes,
     telemetry::CallOutcome,
     units::HumanDuration,
 };
@@ -31,6 +33,22 @@ const TTL_MIN: Duration = Duration::from_secs(1);
 
 /// A task's time is over with its ttl, which is watched apart.
 const UNTIL_ITS_TTL: HumanDuration = HumanDuration::new(Duration::MAX);
+
+/// A tool's call, ours or a delegate's, that can run as a task. It borrows nothing.
+pub(in crate::handler) struct Work {
+    /// The tool's.
+    pub(in crate::handler) name: String,
+    /// What its caller must have been granted.
+    pub(in crate::handler) needs: Scopes,
+    /// As of [`Tool::asks_first`].
+    pub(in crate::handler) asks_first: bool,
+    /// Gives the result of `tools/call`, as the context's protocol version has it.
+    pub(in crate::handler) run: Box<Run>,
+}
+
+type Run = dyn FnOnce(CallContext) -> BoxFuture<'static, Answered> + Send;
+
+type Answered = Result<Value, ToolError>;
 
 /// What a call needs to become a task in the middle.
 pub(in crate::handler) struct Beginning {
@@ -42,7 +60,7 @@ pub(in crate::handler) struct Beginning {
 
 /// What became of a call that asks first.
 enum First {
-    Answered(Result<CallToolResult, ToolError>),
+    Answered(Answered),
     Begun(Value),
 }
 
@@ -61,13 +79,33 @@ impl Beginning {
     }
 }
 
+impl Work {
+    /// A call of one of our own tools.
+    pub(in crate::handler) fn of_tool(tool: &Tool, arguments: Map<String, Value>) -> Self {
+        let (name, needs) = (tool.name().to_owned(), tool.needed_scopes().clone());
+        let (asks_first, tool) = (tool.is_asking_first(), tool.clone());
+        let run = move |context: CallContext| -> BoxFuture<'static, Answered> {
+            Box::pin(async move {
+                let version = context.protocol_version();
+                let result = tool.run(context, arguments).await?;
+                Ok(json!(result.for_version(version)))
+            })
+        };
+        Self {
+            name,
+            needs,
+            asks_first,
+            run: Box::new(run),
+        }
+    }
+}
+
 impl Handler {
-    /// Runs a tool as a task; what comes back tells its client of it.
+    /// Runs a call as a task; what comes back tells its client of it.
     pub(in crate::handler) async fn call_as_task(
         &self,
         context: &CallContext,
-        tool: &Tool,
-        arguments: Map<String, Value>,
+        work: Work,
         ttl: Option<Duration>,
     ) -> Result<Value, ToolError> {
         let tasks = &self.0.tasks;
@@ -78,12 +116,12 @@ impl Handler {
             ttl.max(TTL_MIN).min(config.ttl_max.get())
         });
         let made = Made {
-            needs: tool.needed_scopes().clone(),
+            needs: work.needs.clone(),
             version,
             ttl,
             stream: context.client().stream(),
         };
-        if tool.is_asking_first() && version.is_modern() {
+        if work.asks_first && version.is_modern() {
             let (begun, beginning) = oneshot::channel();
             context.may_begin_task(Beginning {
                 tasks: tasks.clone(),
@@ -91,14 +129,14 @@ impl Handler {
                 made,
                 begun,
             });
-            return self.ask_first(context, tool, arguments, beginning).await;
+            return self.ask_first(context, work, beginning).await;
         }
         let threads = tasks.threads()?;
         let running = tasks.open(owner, made)?;
         let task = running.task();
         // Before it runs: a task begins as one that works (2025-11-25, task status lifecycle).
         let created = created(task);
-        let run = self.run_of(context.as_task(task), tool, arguments);
+        let run = self.run_of(context.as_task(task), work);
         // What it logs belongs to the call that began it.
         threads.spawn(keep(running, run).in_current_span());
         Ok(created)
@@ -107,11 +145,11 @@ impl Handler {
     async fn ask_first(
         &self,
         context: &CallContext,
-        tool: &Tool,
-        arguments: Map<String, Value>,
+        work: Work,
         mut begun: oneshot::Receiver<Running>,
     ) -> Result<Value, ToolError> {
-        let run = self.run_of(context.clone(), tool, arguments);
+        let name = work.name.clone();
+        let run = self.run_of(context.clone(), work);
         let (mut sender, first) = oneshot::channel();
         let supervised = async move {
             let mut run = pin!(run);
@@ -144,37 +182,36 @@ impl Handler {
         // Until it is a task it is a call, and may take no longer than one.
         let deadline = self.0.config.call_deadline;
         match timeout(deadline.get(), first).await {
-            Ok(Ok(First::Answered(answered))) => Ok(json!(answered?)),
+            Ok(Ok(First::Answered(answered))) => answered,
             Ok(Ok(First::Begun(created))) => Ok(created),
             Ok(Err(_lost)) => Err(RpcError::internal().into()),
             Err(_elapsed) => {
                 let metrics = &self.0.metrics;
-                metrics.call_ended(tool.name(), CallOutcome::Deadline, deadline.get());
+                metrics.call_ended(&name, CallOutcome::Deadline, deadline.get());
                 let text = format!("no answer within {deadline}");
                 Err(RpcError::new(codes::INTERNAL_ERROR, text).into())
             }
         }
     }
 
-    /// A tool's run, which borrows nothing.
+    /// What runs, contained and counted.
     fn run_of(
         &self,
         context: CallContext,
-        tool: &Tool,
-        arguments: Map<String, Value>,
-    ) -> impl Future<Output = Result<CallToolResult, ToolError>> + Send + 'static {
-        let (handler, tool) = (self.clone(), tool.clone());
+        work: Work,
+    ) -> impl Future<Output = Answered> + Send + 'static {
+        let handler = self.clone();
         async move {
             let version = context.protocol_version();
-            let run = tool.run(context, arguments);
-            let result = handler.guarded_for(UNTIL_ITS_TTL, tool.name(), version, run);
-            Ok(result.await?.for_version(version))
+            let run = (work.run)(context);
+            let run = handler.guarded_for(UNTIL_ITS_TTL, &work.name, version, run);
+            run.await
         }
     }
 }
 
 /// Runs a task to its end, however it comes.
-async fn keep(running: Running, run: impl Future<Output = Result<CallToolResult, ToolError>>) {
+async fn keep(running: Running, run: impl Future<Output = Answered>) {
     let task = running.task();
     let ended = tokio::select! {
         biased;
@@ -189,10 +226,15 @@ async fn keep(running: Running, run: impl Future<Output = Result<CallToolResult,
 }
 
 /// How a run's answer ends its task.
-fn ended(answered: Result<CallToolResult, ToolError>) -> Ended {
+fn ended(answered: Answered) -> Ended {
     let result = match answered {
+        // In a task there are questions, and no rounds.
+        Ok(result) if asks_for_input(&result) => {
+            tracing::error!("a task ended with a question");
+            return Ended::Error(RpcError::internal());
+        }
         Ok(result) => result,
-        Err(ToolError::Failed(text)) => CallToolResult::error(text),
+        Err(ToolError::Failed(text)) => json!(CallToolResult::error(text)),
         Err(ToolError::Rpc(error)) => return Ended::Error(error),
         Err(error @ ToolError::InputRequired(_)) => {
             // Asked by a context of before the task, whose client was answered long ago.
@@ -201,8 +243,8 @@ fn ended(answered: Result<CallToolResult, ToolError>) -> Ended {
         }
     };
     Ended::Result {
-        is_error: result.is_error,
-        result: json!(result),
+        is_error: result["isError"] == true,
+        result,
     }
 }
 

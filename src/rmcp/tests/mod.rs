@@ -7,6 +7,7 @@
 mod lasting;
 mod listening;
 mod session;
+mod tasks;
 
 use ::rmcp::{
     ErrorData, Peer, RoleServer,
@@ -210,6 +211,10 @@ async fn next(frames: &mut Frames) -> Value {
 }
 
 fn surroundings(subject: &str, version: ProtocolVersion) -> Surroundings {
+    surroundings_of(subject, version, &json!({ "elicitation": {}, "roots": {} }))
+}
+
+fn surroundings_of(subject: &str, version: ProtocolVersion, declared: &Value) -> Surroundings {
     let principal = Principal::new(Identity {
         issuer: "https://issuer".into(),
         subject: subject.into(),
@@ -224,7 +229,7 @@ fn surroundings(subject: &str, version: ProtocolVersion) -> Surroundings {
     let introduction = Introduction {
         version,
         info: serde_json::from_value(json!({ "name": "tests", "version": "1" })).ok(),
-        capabilities: serde_json::from_value(json!({ "elicitation": {}, "roots": {} })).unwrap(),
+        capabilities: serde_json::from_value(declared.clone()).unwrap(),
     };
     let over = CancellationToken::new();
     let stream = SessionStream::default();
@@ -266,6 +271,15 @@ async fn ask_in(
         params["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
             json!({ "elicitation": {} });
     }
+    send(handler, context, method, &params).await
+}
+
+async fn send(
+    handler: &Handler,
+    context: CallContext,
+    method: &str,
+    params: &Value,
+) -> Result<Value, RpcError> {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body.to_string()))
     else {
