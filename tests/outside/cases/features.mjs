@@ -21,7 +21,7 @@ const script = (name) => join(HERE, 'clients', name);
 const typescript = { command: NODE, dropsLastProgress: true };
 
 const TS_1 = { ...typescript, knowsTasks: true, client: 'TypeScript SDK 1.32.2', short: 'TS 1', script: script('remote_ts_1.mjs') };
-const TS_2 = { ...typescript, client: 'TypeScript client 2.4.0', short: 'TS 2', script: script('remote_ts_2.mjs'), readsOldCodesAsNew: true };
+const TS_2 = { ...typescript, knowsTasks: true, onlyPollsOldTasks: true, client: 'TypeScript client 2.4.0', short: 'TS 2', script: script('remote_ts_2.mjs'), readsOldCodesAsNew: true };
 const PYTHON_1 = { knowsTasks: true, client: 'Python 1.30.0', short: 'Py 1', command: PYTHON[1], script: script('remote_python_1.py') };
 const PYTHON_2 = { client: 'Python 2.3.0', short: 'Py 2', command: PYTHON[2], script: script('remote_python_2.py') };
 

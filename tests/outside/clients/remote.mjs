@@ -3,7 +3,7 @@
 //
 // In: { id, do, ... }. Out: { id, done } or { id, failed: { code, message } }, and { event, n, ... }:
 // `told` (a notification), `asked` (a request of the server's), `progress`, `http` (an exchange).
-// Commands: connect, list, call, abandon, driveTask, beginTask, tasks, cancelTask, read, prompt, complete,
+// Commands: connect, list, call, abandon, driveTask, beginTask, taskStatus, cancelTask, read, prompt, complete,
 // level, subscribe, unsubscribe, listen, ping, rootsChanged, close.
 
 import { createInterface } from 'node:readline';
@@ -24,12 +24,19 @@ export function toldFetch() {
   return recordingFetch(exchanges, ['mcp-session-id', 'mcp-protocol-version', 'mcp-method', 'mcp-name', 'mcp-param-region', 'last-event-id']);
 }
 
+/** What the user, the model or the workplace answers to a question of the server's. */
+export function answered(job, method, params) {
+  event('asked', { method, params });
+  return job.answers?.[method];
+}
+
 /**
  * Obeys commands until its input ends.
  * @param {object} sdk  what differs between the SDKs:
  *   build(job) -> { client, transport }; answer(client, method, handler); callTool(client, params, options);
  *   listen?(client, filter) -> honored; version(client, transport); end(transport);
- *   driveTask?(client, params) -> { statuses, result?, failed? }; beginTask?(client, params) -> task
+ *   driveTask?(client, params) -> { statuses, result?, failed? }; beginTask?(client, params) -> task;
+ *   taskStatus?(client, id) -> status; cancelTask?(client, id)
  */
 export async function obey(sdk) {
   let client;
@@ -40,11 +47,8 @@ export async function obey(sdk) {
   const commands = {
     async connect(job) {
       ({ client, transport } = sdk.build(job));
-      for (const [method, answer] of Object.entries(job.answers ?? {})) {
-        sdk.answer(client, method, async (request) => {
-          event('asked', { method, params: request.params });
-          return answer;
-        });
+      for (const method of Object.keys(job.answers ?? {})) {
+        sdk.answer(client, method, async (request) => answered(job, method, request.params));
       }
       client.fallbackNotificationHandler = async ({ method, params }) => event('told', { method, params });
       await client.connect(transport);
@@ -64,8 +68,8 @@ export async function obey(sdk) {
     },
     driveTask: ({ name, arguments: values }) => sdk.driveTask(client, { name, arguments: values ?? {} }),
     beginTask: ({ name, arguments: values }) => sdk.beginTask(client, { name, arguments: values ?? {} }),
-    tasks: async () => (await client.experimental.tasks.listTasks()).tasks,
-    cancelTask: ({ task }) => client.experimental.tasks.cancelTask(task),
+    taskStatus: ({ task }) => sdk.taskStatus(client, task),
+    cancelTask: ({ task }) => sdk.cancelTask(client, task),
     read: ({ uri }) => client.readResource({ uri }),
     prompt: ({ name, arguments: values }) => client.getPrompt({ name, ...(values && { arguments: values }) }),
     complete: ({ ref, argument }) => client.complete({ ref, argument }),

@@ -120,8 +120,9 @@ class Remote:
     async def beginTask(self, job):
         return wire(await self.sdk.begin_task(self.client, job["name"], job.get("arguments") or {}))
 
-    async def tasks(self, _):
-        return [wire(one) for one in await self.sdk.tasks(self.client)]
+    async def taskStatus(self, job):
+        tasks = [wire(one) for one in await self.sdk.tasks(self.client)]
+        return next((one["status"] for one in tasks if one["taskId"] == job["task"]), None)
 
     async def cancelTask(self, job):
         return wire(await self.sdk.cancel_task(self.client, job["task"]))

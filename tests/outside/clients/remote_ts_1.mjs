@@ -29,6 +29,9 @@ await obey({
     return driven;
   },
   beginTask: async (client, params) => (await client.request({ method: 'tools/call', params }, CreateTaskResultSchema, { task: { ttl: 60_000 } })).task,
+  // As the list of them has it.
+  taskStatus: async (client, id) => (await client.experimental.tasks.listTasks()).tasks.find((one) => one.taskId === id)?.status,
+  cancelTask: (client, id) => client.experimental.tasks.cancelTask(id),
   version: (client, transport) => transport.protocolVersion ?? transport._protocolVersion,
   end: (transport) => transport.terminateSession?.(),
 });
