@@ -62,7 +62,8 @@ impl Ask {
         if capabilities.is_null() {
             *capabilities = json!({});
         }
-        let name = params["name"].as_str().map(str::to_owned);
+        let name = params.get("name").or_else(|| params.get("taskId"));
+        let name = name.and_then(Value::as_str).map(str::to_owned);
         let message = super::request(id, method, &params);
         let ask = Self::post(scene, &scene.target("/mcp"), token, &message)
             .header("MCP-Protocol-Version", VERSION)

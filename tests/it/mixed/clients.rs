@@ -33,7 +33,7 @@ pub(super) fn ask_call(id: u64, nonce: &str) -> Value {
 }
 
 /// Who says it, in which call.
-fn nonce(user: &str, id: u64) -> String {
+pub(super) fn nonce(user: &str, id: u64) -> String {
     format!("{user}, call {id}")
 }
 
@@ -43,7 +43,7 @@ fn said(nonce: &str) -> String {
 }
 
 /// The nonce in a question of the server's, and the answer to it.
-fn answer_to(question: &Value) -> (String, Value) {
+pub(super) fn answer_to(question: &Value) -> (String, Value) {
     let (asked, result) = match question["method"].as_str() {
         Some("elicitation/create") => {
             let asked = question["params"]["message"].as_str().expect("a message");
@@ -64,7 +64,7 @@ fn answer_to(question: &Value) -> (String, Value) {
 }
 
 #[track_caller]
-fn judge(answer: &Value, id: u64, user: &str) {
+pub(super) fn judge(answer: &Value, id: u64, user: &str) {
     let nonce = nonce(user, id);
     assert_eq!(answer["id"], id, "{answer}");
     let result = &answer["result"];

@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
-use mcp_usher::handler::{CallContext, ClientCapability, NoArguments, Structured, Tool, ToolError};
+use mcp_usher::{
+    handler::{CallContext, ClientCapability, NoArguments, Structured, Tool, ToolError},
+    protocol::TaskSupport,
+};
 use serde_json::{Value, json};
 
 use crate::kit::tools::Gate;
@@ -40,7 +43,7 @@ impl Desk {
         };
         let large = |_: CallContext, _: NoArguments| async { Ok("x".repeat(1 << 20)) };
         vec![
-            Tool::new("ask", "Asks its caller.", ask),
+            Tool::new("ask", "Asks its caller.", ask).task_support(TaskSupport::Optional),
             Tool::new("large", "Says much.", large),
             self.gate.tool(),
         ]

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::{
     TROUBLEMAKERS,
     clients::{ask_call, forms, model},
+    tasks,
 };
 use crate::kit::{
     Ask, Events, Mcp, Scene, Sse,
@@ -21,7 +22,7 @@ use crate::kit::{
 };
 
 /// Kinds of trouble.
-pub(super) const KINDS: usize = 6;
+pub(super) const KINDS: usize = 7;
 
 type Trouble = for<'a> fn(&'a Scene, &'a str) -> BoxFuture<'a, ()>;
 
@@ -32,6 +33,7 @@ const TROUBLE: [Trouble; KINDS] = [
     |scene, token| Box::pin(cancels_and_answers_all_the_same(scene, token)),
     |scene, token| Box::pin(leaves_before_its_answer(scene, token)),
     |scene, token| Box::pin(sends_half_a_request(scene, token)),
+    |scene, token| Box::pin(forgets_its_task(scene, token)),
 ];
 
 /// Makes trouble of every kind until then, and at least once. Each is a user of its own.
@@ -121,6 +123,12 @@ async fn leaves_before_its_answer(scene: &Scene, token: &str) {
     wire.send_ask(&ask).await;
     assert!(wire.is_silent_for(Duration::from_millis(10)).await);
     wire.reset();
+}
+
+/// 2026-07-28: begins a task that asks, and never comes back.
+async fn forgets_its_task(scene: &Scene, token: &str) {
+    let mut wire = scene.wire().await;
+    tasks::begin(scene, &mut wire, token, 1, "hello?").await;
 }
 
 async fn sends_half_a_request(scene: &Scene, token: &str) {
