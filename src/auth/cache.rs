@@ -18,7 +18,7 @@ use quick_cache::{Weighter, sync::Cache};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::{Identity, Principal, Reason, config::CacheConfig, digest::Digest};
+use super::{CutOffs, Identity, Principal, Reason, config::CacheConfig, digest::Digest};
 use crate::{time::Timestamp, units::HumanDuration};
 
 /// A verified token, and how long that may be relied on.
@@ -175,7 +175,10 @@ impl Verdicts {
             }
         };
         let bytes = bytes_of(&verified.identity);
-        let principal = Principal::with_leeway(verified.identity, self.leeway);
+        let known = self.verified.peek(&digest);
+        let first_seen = known.and_then(|known| known.principal.first_seen());
+        let first_seen = first_seen.unwrap_or(present.monotonic);
+        let principal = Principal::of_token(verified.identity, self.leeway, Some(first_seen));
         let entry = Entry {
             principal: principal.clone(),
             age,
@@ -221,12 +224,18 @@ impl Verdicts {
         self.unknown_key.insert(digest, unknown);
     }
 
-    /// Clears away what does not count any more, and says how many entries that were.
-    pub(super) fn sweep(&self, present: Present) -> usize {
+    /// Clears away what does not count any more, and says how many entries that were. Of a token that
+    /// does not say when it was issued, that is kept where it is cut off.
+    pub(super) fn sweep(&self, present: Present, cut_offs: &CutOffs) -> usize {
         let entries = || self.verified.len() + self.refused.len() + self.unknown_key.len();
         let before = entries();
-        self.verified
-            .retain(|_, entry| matches!(entry.state(present), State::Counts | State::Stale));
+        self.verified.retain(|_, entry| match entry.state(present) {
+            State::Counts | State::Stale => true,
+            State::Over => {
+                entry.principal.issued_at().is_none() && cut_offs.concern(&entry.principal)
+            }
+            State::Expired => false,
+        });
         self.refused.retain(|_, refusal| refusal.counts(present));
         self.unknown_key
             .retain(|_, unknown| unknown.counts(present));

@@ -1,6 +1,6 @@
 //! The room's settings: whom we trust, and how much is remembered and asked.
 
-use super::IssuerConfig;
+use super::{CutOffConfig, IssuerConfig};
 use crate::{
     metadata::Issuer,
     units::{ByteSize, HumanDuration},
@@ -17,6 +17,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// How much is asked at once.
     pub limits: LimitsConfig,
+    /// How many callers can be cut off, and for how long.
+    pub cut_offs: CutOffConfig,
 }
 
 impl Config {
@@ -28,6 +30,7 @@ impl Config {
             others: Vec::new(),
             cache: CacheConfig::default(),
             limits: LimitsConfig::default(),
+            cut_offs: CutOffConfig::default(),
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tracing::error;
 
 use super::{
-    AuthError, BearerToken, Config, Counters, IssuerConfig, Principal, Status, Usage,
+    AuthError, BearerToken, Config, Counters, CutOffs, IssuerConfig, Principal, Status, Usage,
     cache::{Remembered, Verdicts},
     digest::Digest,
     examiner::{Examine, Examiner, Needs, Place},
@@ -45,6 +45,7 @@ impl Desk {
         fetcher: Fetcher,
         clock: Clock,
         counters: Arc<Counters>,
+        cut_offs: CutOffs,
     ) -> Self {
         let limits = &config.limits;
         let issuer = TrustedIssuer::new(
@@ -61,6 +62,7 @@ impl Desk {
             clock,
             verdict_within: limits.verdict_within,
             counters,
+            cut_offs,
         };
         let arbiter = Arbiter::new();
         let examiner = Examiner::start_on(&arbiter.handle(), needs.clone());

@@ -114,6 +114,8 @@ reasons! {
     Inactive = "inactive", "the access token is not active";
     /// The issuer can't introspect tokens of this kind (Logto: a JWT).
     NotIntrospectable = "unsupported_token_type", "the access token is of a kind its issuer can't introspect";
+    /// Its caller was shut out, here or by a message of the issuer ([`CutOffs`](super::CutOffs)).
+    CutOff = "cut_off", "access was withdrawn; sign in again";
     /// The issuer itself refused the token: at the userinfo endpoint, or its client is gone.
     RefusedByIssuer = "refused_by_issuer", "the access token is refused by its issuer";
 }

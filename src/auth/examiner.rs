@@ -27,7 +27,7 @@ use tokio::{
 use tracing::error;
 
 use super::{
-    AuthError, BearerToken, Counters, Principal, Reason,
+    AuthError, BearerToken, Counters, CutOffs, Principal, Reason,
     cache::{Present, Remembered, Verdicts, Verified},
     digest::Digest,
     questions::Asker,
@@ -71,6 +71,7 @@ pub(super) struct Needs {
     pub(super) clock: Clock,
     pub(super) verdict_within: HumanDuration,
     pub(super) counters: Arc<Counters>,
+    pub(super) cut_offs: CutOffs,
 }
 
 /// The actor.
@@ -146,8 +147,10 @@ impl Actor for Examiner {
                 .map(|(), _, _| ()),
         );
         ctx.run_interval(SWEEP_EVERY, |examiner, _| {
-            let swept = examiner.needs.verdicts.sweep(examiner.needs.present());
-            examiner.needs.counters.count_swept(swept);
+            let needs = &examiner.needs;
+            let swept = needs.verdicts.sweep(needs.present(), &needs.cut_offs);
+            needs.counters.count_swept(swept);
+            needs.cut_offs.sweep();
         });
     }
 }

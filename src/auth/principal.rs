@@ -16,7 +16,9 @@ use aws_lc_rs::{
     hmac, rand,
 };
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
+use super::claims;
 use crate::{scope::Scopes, time::Timestamp};
 
 /// A verified caller. Cheap to clone.
@@ -28,6 +30,16 @@ struct Inner {
     /// Asked for on every request, so made once.
     owner: Owner,
     ends_at: Option<Timestamp>,
+    issuance: Issuance,
+}
+
+/// When a token was issued, as far as that is known.
+#[derive(Debug, Clone, Copy)]
+struct Issuance {
+    /// As it says itself: `iat`.
+    said: Option<Timestamp>,
+    /// When it was verified for the first time; nothing of a principal that no token stands behind.
+    first_seen: Option<Instant>,
 }
 
 /// What a verification method found out about a token's bearer: a [`Principal`]'s content.
@@ -82,15 +94,28 @@ impl Principal {
     /// Wraps what a verification method found out.
     #[must_use]
     pub fn new(identity: Identity) -> Self {
-        Self::with_leeway(identity, Duration::ZERO)
+        Self::of_token(identity, Duration::ZERO, None)
     }
 
-    /// The same, of an issuer whose clock may differ from ours by `leeway`.
-    #[must_use]
-    pub fn with_leeway(identity: Identity, leeway: Duration) -> Self {
+    /// The same, of an issuer whose clock may differ from ours by `leeway`, and with a token that was
+    /// verified for the first time at `first_seen`.
+    pub(super) fn of_token(
+        identity: Identity,
+        leeway: Duration,
+        first_seen: Option<Instant>,
+    ) -> Self {
+        // Of userinfo, a date that is there says something else.
+        let said = match identity.verified_by {
+            Method::Userinfo => None,
+            Method::Jwt | Method::Introspection => {
+                claims::issued_at(&identity.claims).ok().flatten()
+            }
+        };
+        let issuance = Issuance { said, first_seen };
         Self(Arc::new(Inner {
             owner: Owner::of(&identity),
             ends_at: identity.expires_at.map(|exp| exp.plus(leeway)),
+            issuance,
             identity,
         }))
     }
@@ -136,6 +161,22 @@ impl Principal {
     #[must_use]
     pub fn ends_at(&self) -> Option<Timestamp> {
         self.0.ends_at
+    }
+
+    /// When the token was issued, where it says so: `iat`.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<Timestamp> {
+        self.0.issuance.said
+    }
+
+    /// When it was verified for the first time, as far as is remembered.
+    pub(super) fn first_seen(&self) -> Option<Instant> {
+        self.0.issuance.first_seen
+    }
+
+    /// `sub` as the issuer wrote it, which its rules may have taken something else for.
+    pub(super) fn sub_claim(&self) -> Option<&str> {
+        self.0.identity.claims.get("sub").and_then(Value::as_str)
     }
 
     /// How the token was verified.

@@ -12,7 +12,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Audiences, AuthError, BearerToken, Config, Counters, Principal, Reason, Verification,
+    Audiences, AuthError, BearerToken, Config, Counters, CutOffs, Principal, Reason, Verification,
     cache::Remembered, desk::Desk, digest::Digester, jwt, questions::Asker,
 };
 use crate::{fetch::Fetcher, metadata::Discovery, time::Clock};
@@ -30,6 +30,7 @@ struct Inner {
     opaque: Option<usize>,
     digester: Digester,
     counters: Arc<Counters>,
+    cut_offs: CutOffs,
     config: Config,
 }
 
@@ -72,9 +73,11 @@ impl Verifier {
     #[must_use]
     pub fn start(config: Config, fetcher: &Fetcher, clock: &Clock) -> Self {
         let counters = Arc::new(Counters::default());
+        let cut_offs = CutOffs::new(config.cut_offs.clone(), clock.clone());
         let desks = config.issuers().map(|rules| {
             let (fetcher, clock) = (fetcher.clone(), clock.clone());
-            Desk::open(rules, &config, fetcher, clock, Arc::clone(&counters))
+            let (counters, cut_offs) = (Arc::clone(&counters), cut_offs.clone());
+            Desk::open(rules, &config, fetcher, clock, counters, cut_offs)
         });
         Self {
             inner: Arc::new(Inner {
@@ -82,6 +85,7 @@ impl Verifier {
                 opaque: config.opaque_issuer(),
                 digester: Digester::new(),
                 counters,
+                cut_offs,
                 config,
             }),
         }
@@ -93,7 +97,13 @@ impl Verifier {
     /// [`AuthError::Refused`] for a definite no; [`AuthError::Unavailable`] where the authorization
     /// server could not be asked or too many are waiting.
     pub async fn verify(&self, token: &BearerToken<'_>) -> Result<Principal, AuthError> {
-        let verdict = self.inner.verdict(token).await;
+        let verdict = self.inner.verdict(token).await.and_then(|principal| {
+            // Judged here and never remembered, so that it counts for known callers at once.
+            if self.inner.cut_offs.concern(&principal) {
+                return Err(Reason::CutOff.into());
+            }
+            Ok(principal)
+        });
         if let Err(AuthError::Refused(reason)) = &verdict {
             self.inner.counters.count_refusal(*reason);
         }
@@ -154,9 +164,16 @@ impl Verifier {
         })
     }
 
+    /// Who is shut out although its tokens live.
+    #[must_use]
+    pub fn cut_offs(&self) -> &CutOffs {
+        &self.inner.cut_offs
+    }
+
     /// Forgets every verdict, and fetches keys anew: each caller is verified at its next request as if
     /// it was the first (F26).
     pub fn forget_all(&self) {
+        self.inner.cut_offs.forget_first_sights();
         for desk in &self.inner.desks {
             desk.forget_all();
         }

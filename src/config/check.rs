@@ -14,6 +14,8 @@ const ABOVE_ZERO: &[&str] = &[
     "verifier.upstream_max",
     "verifier.upstream_per_second",
     "verifier.verdict_within",
+    "cut_off.max",
+    "cut_off.token_life_max",
     "transport.body_max",
     "transport.body_deadline",
     "transport.batch_max",

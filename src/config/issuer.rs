@@ -7,7 +7,7 @@ use super::{Config, ConfigError, KEYS, Key, Problem};
 use crate::{
     auth::{
         self, Algorithm, CacheConfig, ClaimsConfig, ClientAuthentication, ClientCredentials,
-        ClientKey, ClientProof, IssuerConfig, KeysConfig, LimitsConfig, Verification,
+        ClientKey, ClientProof, CutOffConfig, IssuerConfig, KeysConfig, LimitsConfig, Verification,
     },
     metadata::{DiscoveryConfig, Issuer},
     secret::Secret,
@@ -45,13 +45,14 @@ pub struct IssuerSection {
     pub keys: KeysConfig,
 }
 
-/// What is remembered of all tokens and asked about them. What each means stands at
-/// [`auth::CacheConfig`] and [`auth::LimitsConfig`].
+/// What is remembered of all tokens and asked about them, and who is shut out. What each means stands
+/// at [`auth::CacheConfig`], [`auth::LimitsConfig`] and [`auth::CutOffConfig`].
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "described at the room's own configuration")]
 pub struct VerifierSection {
     pub cache: CacheConfig,
     pub limits: LimitsConfig,
+    pub cut_offs: CutOffConfig,
 }
 
 impl Default for IssuerSection {
@@ -151,6 +152,7 @@ impl Config {
             others: issuers.collect(),
             cache: self.verifier.cache.clone(),
             limits: self.verifier.limits.clone(),
+            cut_offs: self.verifier.cut_offs.clone(),
         })
     }
 }

@@ -206,6 +206,10 @@ keys! {
         "Questions a second to one authorization server about tokens never verified before, which anybody can make up.";
     plain "verifier.verdict_within" = verifier.limits.verdict_within, DURATION,
         "How long a caller waits for a verdict before a 503.";
+    plain "cut_off.max" = verifier.cut_offs.max, COUNT,
+        "Cut-offs in force at once; a further one is refused, and whoever asked for it is told.";
+    plain "cut_off.token_life_max" = verifier.cut_offs.token_life_max, DURATION,
+        "The longest life of an access token that any issuer writes, and so how long a cut-off lasts.";
     optional "resource.url" = resource.url, "URL",
         "One resource indicator for every endpoint, where the authorization server knows only one.";
     list "resource.audiences" = resource.audiences, "list of texts",

@@ -17,6 +17,8 @@ pub enum CloseReason {
     Refused,
     /// The access token's life is over.
     TokenExpired,
+    /// The caller was cut off, by an operator or by what its issuer has told.
+    CutOff,
     /// An operator ended it.
     EndedByOperator,
     /// The client reads slower than the queue's bound allows.
@@ -38,6 +40,7 @@ impl CloseReason {
             Self::NeverInitialized => "never_initialized",
             Self::Refused => "refused",
             Self::TokenExpired => "token_expired",
+            Self::CutOff => "cut_off",
             Self::EndedByOperator => "ended_by_operator",
             Self::SlowReader => "slow_reader",
             Self::Disconnected => "disconnected",
@@ -55,6 +58,7 @@ impl fmt::Display for CloseReason {
             Self::NeverInitialized => "the session was never initialized",
             Self::Refused => "the session was refused",
             Self::TokenExpired => "the access token has expired",
+            Self::CutOff => "access was withdrawn",
             Self::EndedByOperator => "an operator ended the session",
             Self::SlowReader => "the client reads too slowly",
             Self::Disconnected => "the client is gone",

@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Config, RouteError, table::Table};
 use crate::{
-    auth::Principal,
+    auth::{CutOffs, Principal},
     handler::Handler,
     outlet::{CloseReason, Outlet},
-    session::{Farewell, Opening, SessionId, SessionRef, Verdict},
+    session::{Farewell, Leases, Opening, SessionId, SessionRef, Verdict},
     telemetry::{Limit, Metrics, Transport},
     time::Clock,
 };
@@ -43,6 +43,8 @@ pub(super) struct DrainAll;
 pub(super) struct Router {
     pub(super) config: Config,
     pub(super) table: Arc<Table>,
+    pub(super) leases: Leases,
+    pub(super) cut_offs: CutOffs,
     pub(super) handler: Handler,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
@@ -192,7 +194,19 @@ impl Router {
     fn sweep(&self) {
         let now = self.clock.now();
         for session in self.table.snapshot() {
-            session.carry_out(session.judge(now));
+            session.carry_out(if self.cut_offs.concern(&session.caller()) {
+                Verdict::End(CloseReason::CutOff)
+            } else {
+                session.judge(now)
+            });
+        }
+        for lease in self.leases.snapshot() {
+            let caller = lease.caller();
+            if caller.ends_at().is_some_and(|ends| now >= ends) {
+                lease.end(CloseReason::TokenExpired);
+            } else if self.cut_offs.concern(&caller) {
+                lease.end(CloseReason::CutOff);
+            }
         }
     }
 }

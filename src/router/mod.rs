@@ -17,11 +17,13 @@ use tokio_util::sync::CancellationToken;
 pub use error::RouteError;
 
 use crate::{
-    auth::Principal,
+    auth::{CutOff, CutOffError, CutOffs, Principal},
     handler::Handler,
     outlet::{CloseReason, EventId, Frames, Outlet},
     protocol::{Batch, ClientMessage},
-    session::{self, SessionError, SessionFilter, SessionId, SessionRef, SessionSummary},
+    session::{
+        self, Lease, Leases, SessionError, SessionFilter, SessionId, SessionRef, SessionSummary,
+    },
     telemetry::{Limit, Metrics, Transport},
     time::Clock,
 };
@@ -58,6 +60,8 @@ impl Default for Config {
 pub struct RouterHandle {
     address: Addr<Router>,
     table: Arc<Table>,
+    leases: Leases,
+    cut_offs: CutOffs,
     stopping: CancellationToken,
     metrics: Metrics,
 }
@@ -67,14 +71,24 @@ pub struct RouterHandle {
 const ASK_DEADLINE: Duration = Duration::from_secs(5);
 
 impl RouterHandle {
-    /// Starts the router and the arbiters of its sessions. Needs an actix system.
+    /// Starts the router and the arbiters of its sessions, which end for callers that are cut off. Needs
+    /// an actix system.
     #[must_use]
-    pub fn start(config: Config, handler: Handler, metrics: Metrics, clock: Clock) -> Self {
+    pub fn start(
+        config: Config,
+        handler: Handler,
+        cut_offs: CutOffs,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> Self {
+        let leases = Leases::default();
         let table = Arc::new(Table::default());
         let stopping = CancellationToken::new();
         let router = Router {
             config,
             table: Arc::clone(&table),
+            leases: leases.clone(),
+            cut_offs: cut_offs.clone(),
             handler,
             metrics: metrics.clone(),
             clock,
@@ -85,6 +99,8 @@ impl RouterHandle {
         Self {
             address: router.start(),
             table,
+            leases,
+            cut_offs,
             stopping,
             metrics,
         }
@@ -219,11 +235,38 @@ impl RouterHandle {
     /// Ends every session meant by `filter`, calls in flight included, and waits until they are gone.
     /// Returns how many it ended; one that ended by itself meanwhile is none of them.
     pub async fn end(&self, filter: &SessionFilter, reason: CloseReason) -> usize {
-        let ending = self
-            .meant(filter)
-            .map(async |session| session.close(reason).await.is_ok());
-        let ended = join_all(ending).await;
-        ended.into_iter().filter(|by_us| *by_us).count()
+        end_all(self.meant(filter), reason).await
+    }
+
+    /// Refuses the tokens that are meant from now on, and ends what their callers have open: sessions
+    /// before this returns, exchanges and streams without one at once. Returns how many sessions ended,
+    /// and whether the cut-off is in force: where it is not, its callers may come back.
+    pub async fn cut_off(&self, cut: &CutOff) -> (usize, Result<(), CutOffError>) {
+        let in_force = self.cut_offs.add(cut);
+        if in_force == Err(CutOffError::Full) {
+            self.metrics.limit_hit(Limit::CutOffs);
+            tracing::error!("too many cut-offs are in force: raise cut_off.max");
+        }
+        for lease in self.leases.snapshot() {
+            if cut.refuses(&lease.caller()) {
+                lease.end(CloseReason::CutOff);
+            }
+        }
+        let sessions = self.table.snapshot().into_iter();
+        let concerned = sessions.filter(|session| cut.refuses(&session.caller()));
+        (end_all(concerned, CloseReason::CutOff).await, in_force)
+    }
+
+    /// Who is shut out.
+    #[must_use]
+    pub fn cut_offs(&self) -> &CutOffs {
+        &self.cut_offs
+    }
+
+    /// Lets a caller keep something open without a session, as long as it may be here.
+    #[must_use]
+    pub fn lease(&self, principal: Principal) -> Lease {
+        self.leases.grant(principal)
     }
 
     fn meant(&self, filter: &SessionFilter) -> impl Iterator<Item = SessionRef> {
@@ -270,6 +313,12 @@ impl RouterHandle {
         }
         error.into()
     }
+}
+
+async fn end_all(sessions: impl Iterator<Item = SessionRef>, reason: CloseReason) -> usize {
+    let ending = sessions.map(async |session| session.close(reason).await.is_ok());
+    let ended = join_all(ending).await;
+    ended.into_iter().filter(|by_us| *by_us).count()
 }
 
 #[cfg(test)]

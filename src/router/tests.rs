@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::{
-    auth::{Identity, Method as VerifiedBy},
+    auth::{CutOffConfig, Identity, Method as VerifiedBy},
     handler::{self, CallContext, Change, Elicited, Entries, NoArguments, Tool, ToolError, whoami},
     outlet::{self as queue, Frames, outlet},
     protocol::{Implementation, ServerInfo},
@@ -63,7 +63,8 @@ fn house(config: Config) -> House {
     )
     .unwrap();
     let changes = handler.changes().clone();
-    let router = RouterHandle::start(config, handler, metrics.clone(), clock.clone());
+    let cut_offs = CutOffs::new(CutOffConfig::default(), clock.clone());
+    let router = RouterHandle::start(config, handler, cut_offs, metrics.clone(), clock.clone());
     House {
         router,
         metrics,

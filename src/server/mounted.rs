@@ -13,7 +13,7 @@ use actix_web::{
 use super::{Server, ServerError, verifier_metrics::VerifierMetrics};
 use crate::{
     admin::{self, Access, Office},
-    auth::{self, Verifier},
+    auth::{self, CutOff, CutOffError, Verifier},
     bridge::{self, Bridge},
     config,
     fetch::Fetcher,
@@ -93,6 +93,7 @@ impl Mounted {
         let router = RouterHandle::start(
             config.router,
             handler.clone(),
+            verifier.cut_offs().clone(),
             metrics.clone(),
             clock.clone(),
         );
@@ -213,6 +214,16 @@ impl Mounted {
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
         &self.0.door.verifier
+    }
+
+    /// Refuses tokens that live, and ends what their bearers have open. Returns how many sessions that
+    /// were.
+    ///
+    /// # Errors
+    /// The sessions have ended, and their callers may come back: see [`CutOffError`].
+    pub async fn cut_off(&self, cut: &CutOff) -> Result<usize, CutOffError> {
+        let (ended, in_force) = self.0.door.router.cut_off(cut).await;
+        in_force.map(|()| ended)
     }
 
     /// Whether it is worth sending requests to.

@@ -48,6 +48,10 @@ impl Collector for VerifierMetrics {
                 ConstGauge::new(value).encode(family.encode_family(&[("issuer", *issuer)])?)?;
             }
         }
+        let cut_offs = self.0.cut_offs();
+        let help = "Cut-offs in force";
+        let gauge = encoder.encode_descriptor("usher_cut_offs", help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::try_from(cut_offs.len()).unwrap_or(i64::MAX)).encode(gauge)?;
         let counters = self.0.counters();
         for (name, help, value) in [
             (

@@ -89,7 +89,7 @@ impl Handles<Deliver> for Session {
             return Err(SessionError::Over);
         }
         let _within = deliver.span.entered();
-        self.vital.touch(deliver.principal.ends_at());
+        self.vital.touch(&deliver.principal);
         match deliver.message {
             ClientMessage::Request(request) => {
                 let outlet = deliver.outlet.or_else(|| self.stream.get());

@@ -3,6 +3,7 @@
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::lease::{Lease, over_error};
 use crate::{
     auth::Principal,
     handler::{CallContext, Client, Handler},
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// Answers one request on `outlet`. When the client goes away the call ends with it: from 2026-07-28
-/// on a disconnect is a cancellation. Returns the code of the error it answered with, if it did: some
+/// on a disconnect is a cancellation. It ends with `lease` too, and answers why. Returns the code of the error it answered with, if it did: some
 /// have an HTTP status of their own.
 pub fn exchange(
     handler: Handler,
@@ -20,10 +21,11 @@ pub fn exchange(
     meta: ModernMeta,
     request: Request,
     outlet: Outlet,
+    lease: Lease,
 ) -> impl Future<Output = Option<i32>> {
     // Here, where the HTTP request's span is the present one; the future may be spawned elsewhere.
     let span = spans::call(&request, meta.version, || None);
-    run(handler, principal, meta, request, outlet).instrument(span)
+    run(handler, principal, meta, request, outlet, lease).instrument(span)
 }
 
 async fn run(
@@ -32,6 +34,7 @@ async fn run(
     meta: ModernMeta,
     request: Request,
     outlet: Outlet,
+    lease: Lease,
 ) -> Option<i32> {
     let cancelled = CancellationToken::new();
     let log_level = meta.log_level;
@@ -45,6 +48,10 @@ async fn run(
             spans::cancelled();
             cancelled.cancel();
             return None;
+        }
+        reason = lease.over() => {
+            cancelled.cancel();
+            Err(over_error(reason))
         }
     };
     spans::ended(&result);

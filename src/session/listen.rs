@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::lease::{Lease, over_error};
 use crate::{
     auth::Principal,
     handler::{
@@ -18,7 +19,7 @@ use crate::{
     },
     outlet::{Frame, Outlet, OutletError},
     protocol::{
-        Method, ModernMeta, Request, RequestId, RpcError, codes, encode_notification,
+        Method, ModernMeta, Request, RequestId, RpcError, codes, encode_error, encode_notification,
         encode_result, read_params,
     },
 };
@@ -94,7 +95,7 @@ impl Listening {
         Ok(self)
     }
 
-    /// Tells the client of changes until it leaves or the server stops, those among them that a
+    /// Tells the client of changes until it leaves, its lease is over or the server stops, those among them that a
     /// delegate has for this stream alone.
     pub async fn serve(
         self,
@@ -102,10 +103,11 @@ impl Listening {
         asked: (Principal, ModernMeta, Request),
         outlet: Outlet,
         stopping: CancellationToken,
+        lease: Lease,
     ) {
         let changes = handler.changes().listen();
         if !handler.has_delegate() {
-            return self.tell_until(changes, outlet, stopping).await;
+            return self.tell_until(changes, outlet, stopping, lease).await;
         }
         let (principal, meta, request) = asked;
         let (own, over) = (Changes::default(), CancellationToken::new());
@@ -113,7 +115,7 @@ impl Listening {
         let context = CallContext::new(principal, request.id, over.clone(), client);
         let listened = handler.listen(context.traced(request.trace), request.params, own.clone());
         let mut listened = pin!(listened.fuse());
-        let mut told = pin!(self.tell_until(changes.and(&own), outlet, stopping));
+        let mut told = pin!(self.tell_until(changes.and(&own), outlet, stopping, lease));
         drop(own);
         let mut listens = true;
         loop {
@@ -136,6 +138,7 @@ impl Listening {
         mut changes: ChangeListener,
         outlet: Outlet,
         stopping: CancellationToken,
+        lease: Lease,
     ) {
         let wish = json!({ "notifications": self.wish });
         if self
@@ -144,23 +147,28 @@ impl Listening {
         {
             return;
         }
-        loop {
+        let over = loop {
             let told = tokio::select! {
                 // First of all: tasks that end with the server are told of before the stream ends.
                 biased;
                 task = self.tasks.next() => self.tell(&outlet, &Method::TasksChanged, task),
+                reason = lease.over() => break Some(reason),
                 Some(changes) = changes.next() => self.tell_all(&outlet, &changes),
                 _left = outlet.closed() => return,
-                () = stopping.cancelled() => break,
+                () = stopping.cancelled() => break None,
             };
             if told.is_err() {
                 return;
             }
-        }
-        let meta = json!({ SUBSCRIPTION_ID: self.id });
-        let result = json!({ "resultType": "complete", "_meta": meta });
+        };
+        let answer = if let Some(reason) = over {
+            encode_error(Some(&self.id), &over_error(reason))
+        } else {
+            let meta = json!({ SUBSCRIPTION_ID: self.id });
+            encode_result(&self.id, json!({ "resultType": "complete", "_meta": meta }))
+        };
         // A client that left in this moment misses nothing.
-        let _left = outlet.send(Frame::Answer(encode_result(&self.id, result)));
+        let _left = outlet.send(Frame::Answer(answer));
     }
 
     fn tell_all(&self, outlet: &Outlet, changes: &[Change]) -> Result<(), OutletError> {
@@ -207,9 +215,12 @@ mod tests {
 
     use super::*;
     use crate::{
+        auth::{Identity, Method as VerifiedBy},
         handler::Changes,
-        outlet::{self as queue, Frames, outlet},
+        outlet::{self as queue, CloseReason, Frames, outlet},
         protocol::ClientMessage,
+        scope::Scopes,
+        session::Leases,
     };
 
     fn listening(notifications: &Value) -> Result<Listening, RpcError> {
@@ -223,6 +234,19 @@ mod tests {
         }
     }
 
+    fn alice() -> Principal {
+        Principal::new(Identity {
+            issuer: "https://i".to_owned(),
+            subject: "alice".to_owned(),
+            client_id: None,
+            audiences: Vec::new(),
+            scopes: Scopes::none(),
+            expires_at: None,
+            verified_by: VerifiedBy::Jwt,
+            claims: Map::new(),
+        })
+    }
+
     async fn next(frames: &mut Frames) -> Value {
         serde_json::from_slice(frames.next().await.unwrap().bytes()).unwrap()
     }
@@ -234,7 +258,9 @@ mod tests {
         let (outlet, mut frames) = outlet(queue::Config::default());
         let wish = json!({ "toolsListChanged": true, "resourceSubscriptions": ["a"] });
         let listening = listening(&wish).unwrap();
-        let served = tokio::spawn(listening.tell_until(changes.listen(), outlet, stopping.clone()));
+        let lease = Leases::default().grant(alice());
+        let served =
+            tokio::spawn(listening.tell_until(changes.listen(), outlet, stopping.clone(), lease));
 
         let acknowledged = next(&mut frames).await;
         assert_eq!(
@@ -257,6 +283,26 @@ mod tests {
         assert_eq!(result["id"], "l1");
         assert_eq!(result["result"]["_meta"][SUBSCRIPTION_ID], "l1");
         served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_is_over_ends_the_stream_with_its_reason() {
+        let (changes, leases) = (Changes::default(), Leases::default());
+        let (outlet, mut frames) = outlet(queue::Config::default());
+        let (stopping, lease) = (CancellationToken::new(), leases.grant(alice()));
+        let listening = listening(&json!({ "toolsListChanged": true })).unwrap();
+        let served = tokio::spawn(listening.tell_until(changes.listen(), outlet, stopping, lease));
+        next(&mut frames).await;
+
+        for lease in leases.snapshot() {
+            lease.end(CloseReason::TokenExpired);
+        }
+
+        let answer = next(&mut frames).await;
+        assert_eq!(answer["id"], "l1");
+        assert_eq!(answer["error"]["data"]["reason"], "token_expired");
+        served.await.unwrap();
+        assert!(leases.is_empty());
     }
 
     #[test]

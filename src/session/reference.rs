@@ -101,7 +101,7 @@ impl SessionRef {
             opened_at,
             farewell,
         } = opening;
-        let vital = Arc::new(Vital::new(principal.ends_at()));
+        let vital = Arc::new(Vital::new(principal.clone()));
         let transport = Transport::of_stream(stream.is_some());
         let over = CancellationToken::new();
         let ends_with_stream = stream.is_some();
@@ -149,6 +149,12 @@ impl SessionRef {
     #[must_use]
     pub fn owner(&self) -> Owner {
         self.owner
+    }
+
+    /// Who was heard in it last: its owner, with the last token that was shown.
+    #[must_use]
+    pub fn caller(&self) -> Principal {
+        self.vital.caller()
     }
 
     /// How its messages travel.
@@ -260,7 +266,7 @@ impl SessionRef {
             .vital
             .seat(self.config.mailbox_max)
             .ok_or(SessionError::Busy)?;
-        self.vital.touch(principal.ends_at());
+        self.vital.touch(principal);
         taken_in(self.address.send(OpenStream(outlet))).await
     }
 
@@ -277,7 +283,7 @@ impl SessionRef {
             .vital
             .seat(self.config.mailbox_max)
             .ok_or(SessionError::Busy)?;
-        self.vital.touch(principal.ends_at());
+        self.vital.touch(principal);
         taken_in(self.address.send(Resume(after))).await
     }
 

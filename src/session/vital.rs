@@ -13,8 +13,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Config;
-use crate::{outlet::CloseReason, protocol::ProtocolVersion, time::Timestamp};
+use super::{Config, lease::Holder};
+use crate::{auth::Principal, outlet::CloseReason, protocol::ProtocolVersion, time::Timestamp};
 
 /// Written by the actor and by whoever delivers to it; read by the sweep.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(super) struct Vital {
     touched: AtomicU64,
     // Unix seconds, leeway and all; 0 for a token whose end nobody knows.
     token_ends: AtomicU64,
+    holder: Holder,
     calls: AtomicUsize,
     version: OnceLock<ProtocolVersion>,
     running: AtomicBool,
@@ -53,11 +54,13 @@ impl Drop for Seat<'_> {
 }
 
 impl Vital {
-    pub(super) fn new(token_ends: Option<Timestamp>) -> Self {
+    pub(super) fn new(opener: Principal) -> Self {
+        let token_ends = opener.ends_at();
         Self {
             born: Instant::now(),
             touched: AtomicU64::new(0),
             token_ends: AtomicU64::new(token_ends.map_or(0, Timestamp::as_unix_seconds)),
+            holder: Holder::new(opener),
             calls: AtomicUsize::new(0),
             version: OnceLock::new(),
             running: AtomicBool::new(false),
@@ -66,16 +69,22 @@ impl Vital {
         }
     }
 
-    /// The client was heard, with a token that ends then.
-    pub(super) fn touch(&self, token_ends: Option<Timestamp>) {
+    /// The client was heard, with this token.
+    pub(super) fn touch(&self, caller: &Principal) {
         self.touched
             .store(milliseconds(self.born.elapsed()), Relaxed);
         self.probed.store(false, Relaxed);
+        self.holder.set(caller);
         // The later end counts: a client may still be using up its last token beside the new one.
-        match token_ends {
+        match caller.ends_at() {
             Some(ends) => self.token_ends.fetch_max(ends.as_unix_seconds(), Relaxed),
             None => self.token_ends.swap(0, Relaxed),
         };
+    }
+
+    /// Who was heard last.
+    pub(super) fn caller(&self) -> Principal {
+        self.holder.get()
     }
 
     pub(super) fn set_running(&self) {
@@ -154,9 +163,26 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::units::HumanDuration;
+    use crate::{
+        auth::{Identity, Method},
+        scope::Scopes,
+        units::HumanDuration,
+    };
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
+
+    fn token_until(ends: Option<Timestamp>) -> Principal {
+        Principal::new(Identity {
+            issuer: "https://i".to_owned(),
+            subject: "alice".to_owned(),
+            client_id: None,
+            audiences: Vec::new(),
+            scopes: Scopes::none(),
+            expires_at: ends,
+            verified_by: Method::Jwt,
+            claims: serde_json::Map::new(),
+        })
+    }
 
     fn config() -> Config {
         Config {
@@ -168,7 +194,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_session_that_is_never_initialized_ends() {
-        let vital = Vital::new(None);
+        let vital = Vital::new(token_until(None));
         assert_eq!(vital.judge(&config(), NOW), Verdict::Live);
 
         advance(Duration::from_secs(10)).await;
@@ -181,7 +207,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_client_is_asked_once_and_then_given_up() {
-        let vital = Vital::new(None);
+        let vital = Vital::new(token_until(None));
         vital.set_running();
 
         advance(Duration::from_secs(50)).await;
@@ -190,13 +216,13 @@ mod tests {
         advance(Duration::from_secs(50)).await;
         assert_eq!(vital.judge(&config(), NOW), Verdict::End(CloseReason::Idle));
 
-        vital.touch(None);
+        vital.touch(&token_until(None));
         assert_eq!(vital.judge(&config(), NOW), Verdict::Live);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_running_call_keeps_a_session_from_idling() {
-        let vital = Vital::new(None);
+        let vital = Vital::new(token_until(None));
         vital.set_running();
         vital.set_calls(1);
 
@@ -207,7 +233,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_session_ends_with_its_token_and_a_fresh_one_carries_it_on() {
-        let vital = Vital::new(Some(NOW.plus(Duration::from_secs(60))));
+        let vital = Vital::new(token_until(Some(NOW.plus(Duration::from_secs(60)))));
         vital.set_running();
         let after = |seconds| NOW.plus(Duration::from_secs(seconds));
         assert_eq!(vital.judge(&config(), after(59)), Verdict::Live);
@@ -216,7 +242,7 @@ mod tests {
             Verdict::End(CloseReason::TokenExpired)
         );
 
-        vital.touch(Some(after(600)));
+        vital.touch(&token_until(Some(after(600))));
 
         assert_eq!(vital.judge(&config(), after(599)), Verdict::Live);
         assert_eq!(
@@ -227,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_queue_has_so_many_places_and_no_more() {
-        let vital = Vital::new(None);
+        let vital = Vital::new(token_until(None));
         let first = vital.seat(2);
         let second = vital.seat(2);
 

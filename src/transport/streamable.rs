@@ -141,17 +141,20 @@ async fn answer_modern(
     }
 
     let (outlet, frames) = outlet(door.stream);
+    let lease = door.router.lease(principal.clone());
     if request.method == Method::SubscriptionsListen {
         let listening = Listening::read(&request).map_err(bad_request)?;
         let agreed = listening.agree(&door.handler, &principal, &meta);
         let listening = agreed.map_err(bad_request)?;
         let span = spans::call(&request, meta.version, || None);
         let (handler, stopping) = (door.handler.clone(), door.router.stopping());
-        let served = listening.serve(handler, (principal, meta, request), outlet, stopping);
+        let asked = (principal, meta, request);
+        let served = listening.serve(handler, asked, outlet, stopping, lease);
         actix_web::rt::spawn(served.instrument(span));
         return Ok(reply(door, frames, None).await);
     }
-    let call = exchange(door.handler.clone(), principal, meta, request, outlet);
+    let handler = door.handler.clone();
+    let call = exchange(handler, principal, meta, request, outlet, lease);
     let call = actix_web::rt::spawn(call);
     Ok(reply_modern(door, frames, call).await)
 }

@@ -20,6 +20,7 @@ mod batch;
 mod binary;
 #[cfg(test)]
 mod catalog;
+mod cut_off;
 #[cfg(test)]
 mod issuer;
 #[cfg(test)]

@@ -1,0 +1,173 @@
+//! Where cut-offs are looked up: by a caller's subject, its client or its issuer, whichever of these
+//! is named first.
+//!
+//! Pure; [`CutOffs`](super::CutOffs) locks it.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use tokio::time::Instant;
+
+use super::{CutOff, CutOffSummary, Whom, cut_off::is_from_before};
+use crate::{auth::Principal, time::Timestamp};
+
+/// All that are in force.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    len: usize,
+    by_subject: HashMap<String, Vec<InForce>>,
+    by_client: HashMap<String, Vec<InForce>>,
+    by_issuer: HashMap<String, Vec<InForce>>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct InForce {
+    whom: Whom,
+    pub(super) issued_before: Timestamp,
+    seen_before: Instant,
+    pub(super) banned_until: Timestamp,
+    /// In seconds since the epoch.
+    ends_at: AtomicU64,
+    /// Set once nobody can tell any more when an undated token was first seen.
+    refuses_undated: AtomicBool,
+}
+
+/// The end of a ban that there is not.
+pub(super) const NEVER: Timestamp = Timestamp::from_unix_seconds(0);
+
+impl Table {
+    /// The map that a cut-off belongs in, and its key there.
+    fn place(&mut self, whom: &Whom) -> (&mut HashMap<String, Vec<InForce>>, String) {
+        let (map, key) = match (&whom.subject, &whom.client_id) {
+            (Some(subject), _) => (&mut self.by_subject, Some(subject)),
+            (None, Some(client)) => (&mut self.by_client, Some(client)),
+            (None, None) => (&mut self.by_issuer, whom.issuer.as_ref()),
+        };
+        (map, key.cloned().unwrap_or_default())
+    }
+
+    pub(super) fn find(&mut self, whom: &Whom) -> Option<&mut InForce> {
+        let (map, key) = self.place(whom);
+        let mut alike = map.get_mut(&key)?.iter_mut();
+        alike.find(|cut| cut.whom == *whom)
+    }
+
+    pub(super) fn insert(&mut self, cut: InForce) {
+        let (map, key) = self.place(&cut.whom);
+        map.entry(key).or_default().push(cut);
+        self.len += 1;
+    }
+
+    pub(super) fn remove(&mut self, whom: &Whom) -> bool {
+        let (map, key) = self.place(whom);
+        let Entry::Occupied(mut alike) = map.entry(key) else {
+            return false;
+        };
+        let before = alike.get().len();
+        alike.get_mut().retain(|cut| cut.whom != *whom);
+        let removed = alike.get().len() < before;
+        if alike.get().is_empty() {
+            alike.remove();
+        }
+        self.len -= usize::from(removed);
+        removed
+    }
+
+    pub(super) fn forget(&mut self, now: Timestamp) {
+        for map in [
+            &mut self.by_subject,
+            &mut self.by_client,
+            &mut self.by_issuer,
+        ] {
+            map.retain(|_, alike| {
+                alike.retain(|cut| !cut.has_ended(now));
+                !alike.is_empty()
+            });
+        }
+        self.len = self.all().count();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &InForce> {
+        let maps = [&self.by_subject, &self.by_client, &self.by_issuer];
+        maps.into_iter().flat_map(|map| map.values().flatten())
+    }
+
+    /// Those that may be about a caller, without a look at the others.
+    pub(super) fn concerning(&self, caller: &Principal) -> impl Iterator<Item = &InForce> {
+        let subject = caller.subject();
+        let sub = caller.sub_claim().filter(|sub| *sub != subject);
+        let places = [
+            self.by_subject.get(subject),
+            sub.and_then(|sub| self.by_subject.get(sub)),
+            caller.client_id().and_then(|id| self.by_client.get(id)),
+            self.by_issuer.get(caller.issuer()),
+        ];
+        places.into_iter().flatten().flatten()
+    }
+}
+
+impl InForce {
+    pub(super) fn new(cut: &CutOff, now: Timestamp, forgotten_at: Timestamp) -> Self {
+        Self {
+            whom: cut.whom.clone(),
+            issued_before: cut.issued_before,
+            seen_before: cut.seen_before,
+            banned_until: cut.ban.map_or(NEVER, |ban| now.plus(ban)),
+            ends_at: AtomicU64::new(forgotten_at.as_unix_seconds()),
+            refuses_undated: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn refuse_undated(&self) {
+        self.refuses_undated.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn refuses(&self, caller: &Principal, now: Timestamp) -> bool {
+        if !self.whom.is(caller) || self.has_ended(now) {
+            return false;
+        }
+        let is_undated = caller.issued_at().is_none();
+        let from_before = is_from_before(caller, self.issued_before, self.seen_before)
+            || (is_undated && self.refuses_undated.load(Ordering::Relaxed));
+        if from_before && let Some(ends_at) = caller.ends_at() {
+            // A token of a longer life than any was said to have: this one lasts as long.
+            let ends_at = ends_at.as_unix_seconds();
+            self.ends_at.fetch_max(ends_at, Ordering::Relaxed);
+        }
+        from_before || now < self.banned_until
+    }
+
+    pub(super) fn take_over(&mut self, other: &Self) {
+        self.issued_before = self.issued_before.max(other.issued_before);
+        self.seen_before = self.seen_before.max(other.seen_before);
+        self.banned_until = self.banned_until.max(other.banned_until);
+        let ends_at = other.ends_at.load(Ordering::Relaxed);
+        self.ends_at.fetch_max(ends_at, Ordering::Relaxed);
+    }
+
+    fn ends_at(&self) -> Timestamp {
+        let ends_at = Timestamp::from_unix_seconds(self.ends_at.load(Ordering::Relaxed));
+        ends_at.max(self.banned_until)
+    }
+
+    fn has_ended(&self, now: Timestamp) -> bool {
+        now >= self.ends_at()
+    }
+
+    pub(super) fn summary(&self, now: Timestamp) -> CutOffSummary {
+        let ban = self.banned_until.as_unix_seconds();
+        CutOffSummary {
+            whom: self.whom.clone(),
+            issued_before: self.issued_before.as_unix_seconds(),
+            banned_until: (now < self.banned_until).then_some(ban),
+            ends_at: self.ends_at().as_unix_seconds(),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What a caller keeps open without a session (2026-07-28): its calls that run, its
+//! `subscriptions/listen` streams.
+//!
+//! Each takes a [`Lease`] and ends when that is over. The router's sweep looks at all of them, as it
+//! looks at sessions, so that they end with the token and with the caller's leave to be here.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use dashmap::DashMap;
+use tokio::sync::Notify;
+
+use crate::{
+    auth::Principal,
+    outlet::CloseReason,
+    protocol::{RpcError, codes},
+};
+
+/// All leases of a server. Clones share them. As many as there are requests under way.
+#[derive(Debug, Clone, Default)]
+pub struct Leases(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    last: AtomicU64,
+    open: DashMap<u64, LeaseRef>,
+}
+
+/// A lease as the sweep holds it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LeaseRef(Arc<Terms>);
+
+#[derive(Debug)]
+struct Terms {
+    holder: Holder,
+    over: OnceLock<CloseReason>,
+    ended: Notify,
+}
+
+/// A lease as its holder has it; given back when dropped.
+#[derive(Debug)]
+pub struct Lease {
+    number: u64,
+    terms: LeaseRef,
+    leases: Leases,
+}
+
+/// Who keeps something open, by the last token that was shown for it.
+pub(super) struct Holder(Mutex<Principal>);
+
+impl Leases {
+    /// Lets a caller keep something open.
+    #[must_use]
+    pub fn grant(&self, principal: Principal) -> Lease {
+        let number = self.0.last.fetch_add(1, Ordering::Relaxed);
+        let terms = LeaseRef(Arc::new(Terms {
+            holder: Holder::new(principal),
+            over: OnceLock::new(),
+            ended: Notify::new(),
+        }));
+        self.0.open.insert(number, terms.clone());
+        Lease {
+            number,
+            terms,
+            leases: self.clone(),
+        }
+    }
+
+    /// All there are, without holding the table while something is done with them.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<LeaseRef> {
+        let open = self.0.open.iter();
+        open.map(|lease| lease.value().clone()).collect()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.open.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.open.is_empty()
+    }
+}
+
+impl LeaseRef {
+    /// Who holds it.
+    #[must_use]
+    pub fn caller(&self) -> Principal {
+        self.0.holder.get()
+    }
+
+    /// Ends it. The first reason given stays.
+    pub fn end(&self, reason: CloseReason) {
+        self.0.over.get_or_init(|| reason);
+        self.0.ended.notify_waiters();
+    }
+}
+
+impl Lease {
+    /// Waits for its end, and says why it ended.
+    pub(super) async fn over(&self) -> CloseReason {
+        let terms = &self.terms.0;
+        loop {
+            // Made before the look, so that an end in between is not missed.
+            let ended = terms.ended.notified();
+            if let Some(reason) = terms.over.get() {
+                return *reason;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.leases.0.open.remove(&self.number);
+    }
+}
+
+/// What a client is answered whose lease is over.
+pub(super) fn over_error(reason: CloseReason) -> RpcError {
+    let mut error = RpcError::new(codes::SERVER_ERROR, reason.to_string());
+    error.data = Some(serde_json::json!({ "reason": reason.label() }));
+    error
+}
+
+impl Holder {
+    pub(super) fn new(principal: Principal) -> Self {
+        Self(Mutex::new(principal))
+    }
+
+    pub(super) fn get(&self) -> Principal {
+        let holder = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        holder.clone()
+    }
+
+    /// It was shown another token, or the same was verified again.
+    pub(super) fn set(&self, principal: &Principal) {
+        let mut holder = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        holder.clone_from(principal);
+    }
+}
+
+impl fmt::Debug for Holder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(formatter)
+    }
+}
