@@ -11,7 +11,7 @@ use std::{
 
 use actix::{Addr, Arbiter, MailboxError};
 use tokio::sync::Semaphore;
-use tracing::error;
+use tracing::{Span, error};
 
 use super::{
     AuthError, BearerToken, Config, Counters, CutOffs, IssuerConfig, Principal, Status, Usage,
@@ -114,6 +114,7 @@ impl Desk {
         let question = Examine {
             digest,
             token: token.to_static(),
+            span: Span::current(),
             place,
         };
         let deadline = self.verdict_within.get() + GRACE;

@@ -24,7 +24,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, oneshot},
     time::{Instant, timeout},
 };
-use tracing::error;
+use tracing::{Span, error};
 
 use super::{
     AuthError, BearerToken, Counters, CutOffs, Principal, Reason,
@@ -33,7 +33,7 @@ use super::{
     questions::Asker,
     trusted_issuer::TrustedIssuer,
 };
-use crate::{time::Clock, units::HumanDuration};
+use crate::{telemetry::audit, time::Clock, units::HumanDuration};
 
 /// Pause between two sweeps of what is remembered.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
@@ -44,6 +44,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct Examine {
     pub(super) digest: Digest,
     pub(super) token: BearerToken<'static>,
+    /// Of the request it came with: the audit log names the one that began the examination.
+    pub(super) span: Span,
     /// Given back when the caller has its answer.
     pub(super) place: Place,
 }
@@ -60,6 +62,8 @@ pub(super) struct Place {
 #[rtype(result = "()")]
 struct Examined {
     digest: Digest,
+    asker: Asker,
+    span: Span,
     verdict: Result<Verified, AuthError>,
 }
 
@@ -110,6 +114,7 @@ impl Examiner {
         digest: Digest,
         token: BearerToken<'static>,
         asker: Asker,
+        span: Span,
         examiner: Addr<Self>,
     ) {
         let Needs {
@@ -117,6 +122,12 @@ impl Examiner {
             verdict_within,
             ..
         } = self.needs.clone();
+        let landed = move |verdict| Examined {
+            digest,
+            asker,
+            span,
+            verdict,
+        };
         // Not `ctx.spawn`: a context polls all of its futures whenever one of them wakes.
         actix::spawn(async move {
             let examination = timeout(verdict_within.get(), issuer.examine(token.expose(), asker));
@@ -129,7 +140,7 @@ impl Examiner {
                 }
             };
             // If the actor has died meanwhile, so have its waiters.
-            let _ = examiner.send(Examined { digest, verdict }).await;
+            let _ = examiner.send(landed(verdict)).await;
         });
     }
 }
@@ -162,6 +173,7 @@ impl Handler<Examine> for Examiner {
         let Examine {
             digest,
             token,
+            span,
             place,
         } = examine;
         // A flight may have landed since the caller looked.
@@ -180,7 +192,7 @@ impl Handler<Examine> for Examiner {
             Entry::Occupied(mut flight) => flight.get_mut().push(waiter),
             Entry::Vacant(flight) => {
                 flight.insert(vec![waiter]);
-                self.take_off(digest, token, asker, ctx.address());
+                self.take_off(digest, token, asker, span, ctx.address());
             }
         }
         Box::pin(async { answer.await.unwrap_or(Err(AuthError::unavailable())) })
@@ -191,11 +203,23 @@ impl Handler<Examined> for Examiner {
     type Result = ();
 
     fn handle(&mut self, examined: Examined, _ctx: &mut Self::Context) {
-        let Examined { digest, verdict } = examined;
+        let Examined {
+            digest,
+            asker,
+            span,
+            verdict,
+        } = examined;
         let present = self.needs.present();
         let verdicts = &self.needs.verdicts;
         let verdict = match verdict {
-            Ok(verified) => Ok(verdicts.remember(digest, verified, present)),
+            Ok(verified) => {
+                let principal = verdicts.remember(digest, verified, present);
+                if asker == Asker::Stranger {
+                    let verified_by = principal.verified_by().as_str();
+                    span.in_scope(|| audit::sign_in_seen(principal.audited(), verified_by));
+                }
+                Ok(principal)
+            }
             Err(AuthError::Refused(Reason::UnknownKey)) => {
                 let look_again_at = self.needs.issuer.keys().next_look();
                 verdicts.remember_unknown_key(digest, look_again_at, present);

@@ -5,21 +5,18 @@
 //! It says who the caller is, never what was decided: audience, scope and policy are judged anew on
 //! every request.
 
-use std::{
-    fmt,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use aws_lc_rs::{
-    digest::{Context, SHA256},
-    hmac, rand,
-};
+use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::claims;
-use crate::{scope::Scopes, time::Timestamp};
+use crate::{
+    scope::Scopes,
+    telemetry::{Pseudonym, audit},
+    time::Timestamp,
+};
 
 /// A verified caller. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +26,8 @@ struct Inner {
     identity: Identity,
     /// Asked for on every request, so made once.
     owner: Owner,
+    /// The same.
+    pseudonym: Pseudonym,
     ends_at: Option<Timestamp>,
     issuance: Issuance,
 }
@@ -81,15 +80,6 @@ pub enum Method {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner([u8; 32]);
 
-/// Under which logs name owners: of this process and known to nobody, so that no list of users can be
-/// tried against a log (X03).
-static LOG_KEY: LazyLock<hmac::Key> = LazyLock::new(|| {
-    let mut secret = [0; 32];
-    // aws-lc ends the process where it has no randomness; it does not return an error.
-    let _ = rand::fill(&mut secret);
-    hmac::Key::new(hmac::HMAC_SHA256, &secret)
-});
-
 impl Principal {
     /// Wraps what a verification method found out.
     #[must_use]
@@ -112,8 +102,10 @@ impl Principal {
             }
         };
         let issuance = Issuance { said, first_seen };
+        let owner = Owner::of(&identity);
         Self(Arc::new(Inner {
-            owner: Owner::of(&identity),
+            owner,
+            pseudonym: owner.pseudonym(),
             ends_at: identity.expires_at.map(|exp| exp.plus(leeway)),
             issuance,
             identity,
@@ -196,14 +188,30 @@ impl Principal {
     pub fn owner(&self) -> Owner {
         self.0.owner
     }
+
+    /// What logs call it.
+    #[must_use]
+    pub fn pseudonym(&self) -> Pseudonym {
+        self.0.pseudonym
+    }
+
+    /// Who it is, as far as the audit log may know.
+    #[must_use]
+    pub fn audited(&self) -> audit::Caller<'_> {
+        audit::Caller {
+            name: self.pseudonym(),
+            issuer: self.issuer(),
+            client_id: self.client_id(),
+        }
+    }
 }
 
-/// Claims are personal data: `Debug` names the caller's owner digest and nothing else.
+/// Claims are personal data: `Debug` says what logs call the caller, and nothing else.
 impl fmt::Debug for Principal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Principal")
-            .field("owner", &self.owner().short())
+            .field("pseudonym", &self.pseudonym())
             .finish_non_exhaustive()
     }
 }
@@ -225,36 +233,32 @@ impl Owner {
         Self(owner)
     }
 
-    /// Eight hexadecimal digits for logs: enough to tell callers apart for as long as this process
-    /// lives, and nothing that a name could be compared with.
+    /// What logs call it. The digest itself has no key: whoever knows a subject can make it.
     #[must_use]
-    pub fn short(&self) -> String {
-        hex(&hmac::sign(&LOG_KEY, &self.0).as_ref()[..4])
+    pub fn pseudonym(&self) -> Pseudonym {
+        Pseudonym::of(&self.0)
     }
 
     /// The whole digest, to bind something to its owner.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        hex(&self.0)
+        use fmt::Write as _;
+
+        self.0
+            .iter()
+            .fold(String::with_capacity(64), |mut text, byte| {
+                // Writing to a String can't fail.
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
     }
 }
 
 /// As logs name it.
 impl fmt::Debug for Owner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Owner({}…)", self.short())
+        write!(formatter, "Owner({})", self.pseudonym())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-
-    let text = String::with_capacity(2 * bytes.len());
-    bytes.iter().fold(text, |mut text, byte| {
-        // Writing to a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 impl Method {
@@ -317,16 +321,10 @@ mod tests {
     #[test]
     fn what_logs_call_an_owner_can_not_be_worked_out_from_names() {
         let owner = principal("https://a", Some("agent"), "alice").owner();
+        let name = owner.pseudonym().to_string();
 
-        assert_eq!(owner.short().len(), 8);
-        assert_eq!(
-            owner.short(),
-            principal("https://a", Some("agent"), "alice")
-                .owner()
-                .short()
-        );
-        assert!(!owner.to_hex().contains(&owner.short()));
-        assert_eq!(format!("{owner:?}"), format!("Owner({}…)", owner.short()));
+        assert!(!owner.to_hex().contains(&name));
+        assert_eq!(format!("{owner:?}"), format!("Owner({name})"));
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .bridge
         .then(|| ("registration.mode".to_owned(), "bridge".to_owned()));
     let config = arguments.settings.read(DevServer::settings(), bridge)?;
-    logs::start(&config.log)?;
+    let logs = logs::start_for_server(&config)?;
     let signals = Signals::listen()?;
     let mut dev = Server::new(config).with_provider(arguments.provider_listen);
     for (username, password) in arguments.user {
@@ -74,6 +74,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         dev = dev.token_lifetime(lifetime);
     }
     let dev = dev.start()?;
+    logs.count_in(dev.running());
     announce(&dev, arguments.json);
     dev.until_signalled(signals).await;
     Ok(())

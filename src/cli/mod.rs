@@ -7,6 +7,7 @@
 
 mod advice;
 mod agent;
+mod audit_log;
 mod browser;
 mod check;
 mod completions;
@@ -14,6 +15,11 @@ mod config;
 #[cfg(feature = "dev-idp")]
 mod dev;
 mod logs;
+#[cfg(feature = "otlp")]
+mod otlp;
+#[cfg(not(feature = "otlp"))]
+#[path = "no_otlp.rs"]
+mod otlp;
 mod output;
 mod serve;
 mod sessions;

@@ -47,9 +47,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         "no authorization server: name it by --issuer, USHER_ISSUER_URL or issuer.url in the file \
          (to try without one: usher dev)"
     );
-    logs::start(&config.log)?;
+    let logs = logs::start_for_server(&config)?;
     let signals = Signals::listen()?;
     let running = Server::new(config).start()?;
+    logs.count_in(&running);
     announce(&running, arguments.json);
     running.until_signalled(signals).await;
     Ok(())

@@ -46,6 +46,8 @@ const ABOVE_ZERO: &[&str] = &[
     "task.questions_max",
     "task.threads",
     "fetch.deadline",
+    "audit.lines_max",
+    "otlp.queue_max",
 ];
 
 impl Config {

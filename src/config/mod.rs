@@ -8,6 +8,7 @@ mod issuer;
 mod keys;
 mod load;
 mod table;
+mod watching;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -18,6 +19,7 @@ pub use issuer::{ISSUERS_MAX, IssuerSection, VerifierSection};
 pub use keys::{Key, markdown};
 pub use load::{ConfigError, Problem, Sources};
 pub use table::KEYS;
+pub use watching::{AuditConfig, AuditTo, LogConfig, LogFormat, NoRatio, OtlpConfig, Ratio};
 
 use crate::{
     fetch, handler, registration, router,
@@ -53,6 +55,10 @@ pub struct Config {
     pub skills: skills::Config,
     /// What is logged.
     pub log: LogConfig,
+    /// Who came in and what was called.
+    pub audit: AuditConfig,
+    /// Traces for a collector.
+    pub otlp: OtlpConfig,
 }
 
 /// Addresses, workers, stopping.
@@ -90,26 +96,6 @@ pub struct ResourceConfig {
     pub required_scopes: Scopes,
 }
 
-/// What is logged.
-#[derive(Debug, Clone)]
-pub struct LogConfig {
-    /// As `info` or `mcp_usher=debug,warn` (tracing's env-filter). Default
-    /// `info,actix_server=warn,actix_http=off`: actix-http writes an error for every request that is
-    /// none, so that any stranger could fill the log.
-    pub filter: String,
-    /// `text` or `json`. Default `text`.
-    pub format: LogFormat,
-}
-
-/// Shape of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For programs: one object a line.
-    Json,
-}
-
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
@@ -131,36 +117,6 @@ impl Default for ResourceConfig {
             name: None,
             scopes: "openid".parse().unwrap_or_default(),
             required_scopes: Scopes::none(),
-        }
-    }
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self {
-            filter: "info,actix_server=warn,actix_http=off".to_owned(),
-            format: LogFormat::Text,
-        }
-    }
-}
-
-impl std::fmt::Display for LogFormat {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Text => "text",
-            Self::Json => "json",
-        })
-    }
-}
-
-impl std::str::FromStr for LogFormat {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err("a log format is text or json"),
         }
     }
 }

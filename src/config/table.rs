@@ -314,4 +314,18 @@ keys! {
         "Lines about requests that were refused; further ones are only counted.";
     plain "log.format" = log.format, "text or json",
         "Shape of a log line.";
+    path "log.pseudonym_key_file" = log.pseudonym_key_file, PATH,
+        "File with the key, of 32 bytes or more, by which callers are named in logs; the same on every node. Without it a name is good until the restart.";
+    plain "audit.to" = audit.to, "off, stdout, otlp or a file's path",
+        "Where a JSON line goes for each sign-in, session, call, refusal and cut-off.";
+    plain "audit.lines_max" = audit.lines_max, COUNT,
+        "Lines of it that may wait to be written; of more, the newest are lost and counted.";
+    plain "audit.arguments_max" = handler.audited_arguments, SIZE,
+        "How much of a call's arguments it keeps; 0B for nothing.";
+    optional "otlp.endpoint" = otlp.endpoint, "URL, as http://127.0.0.1:4318",
+        "A collector for traces (OTLP over HTTP). Without it, what OTEL_EXPORTER_OTLP_ENDPOINT says.";
+    plain "otlp.sample" = otlp.sample, "number from 0 to 1",
+        "Which part of all traces is kept.";
+    plain "otlp.queue_max" = otlp.queue_max, COUNT,
+        "Spans that may wait to be sent; of more, the newest are lost.";
 }

@@ -74,7 +74,7 @@ use crate::{
     scope::Scopes,
     telemetry::Metrics,
     time::Clock,
-    units::HumanDuration,
+    units::{ByteSize, HumanDuration},
 };
 use params::{completed, kept};
 use replay::Sealer;
@@ -88,6 +88,9 @@ pub struct Config {
     /// How long a client of 2026-07-28 may take to come back with what a call asked for. Above zero;
     /// default 15 min.
     pub input_deadline: HumanDuration,
+    /// How much of a call's arguments the audit log keeps; with zero nothing. Default 0 B: what people
+    /// say to a tool is theirs.
+    pub audited_arguments: ByteSize,
     /// Calls that outlive their requests.
     pub tasks: TaskConfig,
 }
@@ -97,6 +100,7 @@ impl Default for Config {
         Self {
             call_deadline: HumanDuration::from_secs(60),
             input_deadline: HumanDuration::from_secs(15 * 60),
+            audited_arguments: ByteSize::from_bytes(0),
             tasks: TaskConfig::default(),
         }
     }
@@ -166,6 +170,12 @@ impl Handler {
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.0.catalog
+    }
+
+    /// How much of a call's arguments the audit log keeps.
+    #[must_use]
+    pub fn audited_arguments(&self) -> ByteSize {
+        self.0.config.audited_arguments
     }
 
     /// What is offered now. Whoever looks more than once for one purpose keeps it meanwhile.

@@ -125,6 +125,12 @@ impl TraceParent {
         TraceId(self.trace)
     }
 
+    /// The trace.
+    #[must_use]
+    pub const fn trace(self) -> u128 {
+        self.trace
+    }
+
     /// The span that caused this request.
     #[must_use]
     pub const fn span_id(self) -> u64 {

@@ -18,7 +18,7 @@ use crate::{
     handler::Handler,
     outlet::{CloseReason, Outlet},
     session::{Farewell, Leases, Opening, SessionId, SessionRef, Verdict},
-    telemetry::{Limit, Metrics, Transport},
+    telemetry::{Limit, Metrics, Transport, audit},
     time::Clock,
 };
 
@@ -153,9 +153,11 @@ impl Router {
 
         let transport = Transport::of_stream(stream.is_some());
         let (table, metrics) = (Arc::clone(&self.table), self.metrics.clone());
+        let caller = principal.pseudonym();
         let farewell = Farewell::new(move |reason| {
             table.remove(id, owner);
             metrics.session_closed(transport, reason);
+            audit::session_closed(caller, &id.short(), reason.label());
         });
         self.metrics.session_opened(transport);
         let opening = Opening {

@@ -24,7 +24,7 @@ use crate::{
     session::{
         self, Lease, Leases, SessionError, SessionFilter, SessionId, SessionRef, SessionSummary,
     },
-    telemetry::{Limit, Metrics, Transport},
+    telemetry::{Limit, Metrics, Transport, audit},
     time::Clock,
 };
 use actor::{DrainAll, Open, Router};
@@ -115,12 +115,18 @@ impl RouterHandle {
         principal: Principal,
         stream: Option<Outlet>,
     ) -> Result<SessionRef, RouteError> {
+        let caller = principal.clone();
         let asked = self
             .address
             .send(Open { principal, stream })
             .timeout(ASK_DEADLINE);
         match asked.await {
-            Ok(result) => result,
+            Ok(Ok(session)) => {
+                let transport = session.transport().label();
+                audit::session_opened(caller.audited(), &session.id().short(), transport);
+                Ok(session)
+            }
+            Ok(Err(error)) => Err(error),
             Err(error @ (MailboxError::Closed | MailboxError::Timeout)) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,

@@ -8,7 +8,7 @@ use super::RouteError;
 use crate::{
     auth::Owner,
     session::{SessionId, SessionRef},
-    telemetry::Metrics,
+    telemetry::{Metrics, audit},
 };
 
 /// Sessions of this node, and how many each owner has.
@@ -29,11 +29,13 @@ impl Table {
         let session = self.sessions.get(&id).ok_or(RouteError::Unknown)?;
         if session.owner() != *owner {
             metrics.owner_mismatch();
+            let (caller, owner) = (owner.pseudonym(), session.owner().pseudonym());
+            audit::session_of_another(caller, owner, &id.short());
             // Not louder: any signed-in caller can make it happen, and the counter tells of it.
             tracing::debug!(
                 session.id = %id.short(),
-                caller = %owner.short(),
-                owner = %session.owner().short(),
+                %caller,
+                %owner,
                 "a session was named by somebody else"
             );
             return Err(RouteError::Unknown);

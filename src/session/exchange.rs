@@ -3,7 +3,10 @@
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::lease::{Lease, over_error};
+use super::{
+    audited::Audited,
+    lease::{Lease, over_error},
+};
 use crate::{
     auth::Principal,
     handler::{CallContext, Client, Handler},
@@ -42,6 +45,7 @@ async fn run(
     let id = request.id.clone();
     let context =
         CallContext::new(principal, id, cancelled.clone(), client).traced(request.trace.clone());
+    let audited = Audited::begin(&handler, context.principal(), &request);
     let result = tokio::select! {
         result = handler.handle(context, &request.method, request.params.as_ref()) => result,
         _gone = outlet.closed() => {
@@ -55,6 +59,9 @@ async fn run(
         }
     };
     spans::ended(&result);
+    if let Some(audited) = audited {
+        audited.ended(&result);
+    }
     let (answer, code) = match result {
         Ok(result) => (encode_result(&request.id, result), None),
         Err(error) => (encode_error(Some(&request.id), &error), Some(error.code)),

@@ -4,6 +4,7 @@
 //! `router` opens, finds and ends sessions; nothing else holds their addresses.
 
 mod actor;
+mod audited;
 mod batch;
 mod call;
 mod error;

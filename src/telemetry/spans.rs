@@ -3,8 +3,9 @@
 //!
 //! `transport` opens the first, `session` the second, and whatever is logged meanwhile has their
 //! fields. Names are those of OpenTelemetry's conventions for HTTP and for MCP, so that an exporter
-//! has nothing to translate; it would set the parents here, and nowhere else: a call's is what its
-//! request says ([`TraceContext`](crate::protocol::TraceContext)), with the HTTP request as a link.
+//! has nothing to translate. A call's parent is what its request says
+//! ([`TraceContext`](crate::protocol::TraceContext)), with the HTTP request as a link; or the HTTP
+//! request, where it says nothing or both belong to one trace.
 //!
 //! Off, as with `log.filter = "warn"`, a span costs one look at a flag. To have the ids with fewer
 //! lines: `warn,mcp_usher::telemetry::spans=info`. Never in a span: what a client can make long or
@@ -19,6 +20,10 @@ use tracing::{
     info_span,
 };
 
+use super::{
+    Pseudonym,
+    parents::{rename, set_cause},
+};
 use crate::protocol::{Method, ProtocolVersion, Request, RequestId, RpcError, TraceParent};
 
 /// Longest name of a tool or prompt, or id of a request, that is shown, in bytes.
@@ -33,7 +38,7 @@ pub fn http(
     cause: Option<TraceParent>,
 ) -> Span {
     let route = LazyCell::new(route);
-    info_span!(
+    let span = info_span!(
         "http",
         otel.name = %named(method, route.as_deref()),
         otel.kind = "server",
@@ -43,8 +48,18 @@ pub fn http(
         http.request.method = method,
         http.route = route.as_deref(),
         http.response.status_code = Empty,
+        enduser.pseudo.id = Empty,
         error.type = Empty,
-    )
+    );
+    if let Some(cause) = cause {
+        set_cause(&span, cause);
+    }
+    span
+}
+
+/// It is known who sent the HTTP request whose span is the present one.
+pub fn caller(name: Pseudonym) {
+    Span::current().record("enduser.pseudo.id", display(name));
 }
 
 /// The HTTP request was answered with this status.
@@ -69,7 +84,7 @@ pub fn call(
     let operation = (request.method == Method::ToolsCall).then_some("execute_tool");
     // A field that is said twice would be shown twice.
     let is_named_later = named_by(&request.method).is_some();
-    info_span!(
+    let span = info_span!(
         "mcp",
         otel.name = (!is_named_later).then_some(method),
         otel.kind = "server",
@@ -84,7 +99,11 @@ pub fn call(
         gen_ai.prompt.name = Empty,
         rpc.response.status_code = Empty,
         error.type = Empty,
-    )
+    );
+    if let Some(cause) = cause {
+        set_cause(&span, cause);
+    }
+    span
 }
 
 /// The call that runs now is for what its params name, as far as that can be shown.
@@ -95,7 +114,9 @@ pub fn about(method: &Method, params: &Value) {
     };
     let name = params.get("name").and_then(Value::as_str);
     let name = name.filter(|name| can_be_shown(name));
-    span.record("otel.name", display(named(method.label(), name)));
+    let whole = named(method.label(), name);
+    span.record("otel.name", &*whole);
+    rename(&span, &whole);
     if let Some(name) = name {
         span.record(field, name);
     }
@@ -150,8 +171,10 @@ fn shown_id(id: &RequestId) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A name as tools have them (2025-11-25, tools): nothing that could forge a line, or tell a story.
-fn can_be_shown(name: &str) -> bool {
+/// Whether it is a name as tools have them (2025-11-25, tools): nothing that could forge a line, or
+/// tell a story.
+#[must_use]
+pub fn can_be_shown(name: &str) -> bool {
     let allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
     matches!(name.len(), 1..=NAME_BYTES_MAX) && name.bytes().all(allowed)

@@ -38,7 +38,7 @@ use crate::{
     protocol::{Method, Peek, Request},
     router::RouterHandle,
     scope::Scopes,
-    telemetry::{Health, LineBudget, Metrics},
+    telemetry::{Health, LineBudget, Metrics, spans},
     units::{HumanDuration, PublicUrl},
 };
 use arrival::XRequestIds;
@@ -169,6 +169,7 @@ impl Door {
         let authorization = request.headers().get_all(header::AUTHORIZATION);
         let token = bearer(authorization.map(header::HeaderValue::as_bytes)).map_err(refuse)?;
         let principal = self.verifier.verify(&token).await.map_err(refuse)?;
+        spans::caller(principal.pseudonym());
         judge(&principal, &self.audiences, &self.required_scopes).map_err(|error| {
             if let AuthError::Refused(reason) = error {
                 self.verifier.counters().count_refusal(reason);

@@ -18,7 +18,7 @@ use crate::{
     protocol::{ParseError, ProtocolVersion, RequestId, RpcError, codes, encode_error},
     router::RouteError,
     session::SessionError,
-    telemetry::Limit,
+    telemetry::{Limit, audit},
     units::{ByteSize, HumanDuration},
 };
 
@@ -88,12 +88,11 @@ impl Refusal {
             door.metrics.limit_hit(limit);
         }
         match door.refusal_lines.admit() {
-            Some(left_out) => tracing::info!(
-                status = status.as_u16(),
-                reason = kind.label(),
-                left_out,
-                "request refused"
-            ),
+            Some(left_out) => {
+                let (status, reason) = (status.as_u16(), kind.label());
+                tracing::info!(status, reason, left_out, "request refused");
+                audit::refused(status, reason, left_out);
+            }
             None => door.metrics.limit_hit(Limit::RefusalLines),
         }
 

@@ -330,11 +330,7 @@ async fn no_log_line_holds_a_token_or_what_was_said() {
         &json!({ "email": format!("{CANARY}@example.com") }),
     );
     let expired = scene.token_with("carol", &json!({ "exp": 1 }));
-    let started = std::time::Instant::now();
-    while admin(usher.admin(), "/readyz").await.0 != 200 {
-        assert!(started.elapsed() < crate::kit::BOUND);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    usher.is_ready().await;
 
     let mut sse = Sse::ready(&scene, &alice).await;
     let said = json!({ "name": "whoami", "arguments": { "text": CANARY } });

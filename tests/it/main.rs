@@ -15,6 +15,8 @@
 mod kit;
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod batch;
 #[cfg(test)]
 mod binary;

@@ -33,29 +33,11 @@ async fn draining(usher: &Usher) {
     }
 }
 
-/// Waits until the binary has heard of its issuer.
-async fn ready(usher: &Usher) {
-    let started = Instant::now();
-    while admin(usher.admin(), "/readyz").await.0 != 200 {
-        assert!(started.elapsed() < BOUND, "not ready");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// A scene that points at a binary of its own.
-async fn binary(flags: &[&str]) -> (Scene, Usher) {
-    let mut scene = Scene::new().await;
-    let usher = Usher::serve(scene.issuer.issuer(), flags);
-    ready(&usher).await;
-    scene.move_to(&usher);
-    (scene, usher)
-}
-
 // F12, F13
 #[tokio::test]
 async fn a_signal_ends_streams_with_a_reason_and_the_process_with_zero() {
     for signal in ["TERM", "INT"] {
-        let (scene, mut usher) = binary(&[]).await;
+        let (scene, mut usher) = Scene::of_binary(&[]).await;
         let token = scene.token("alice");
         let mut sse = Sse::ready(&scene, &token).await;
         let mcp = Mcp::ready(&scene, &token).await;
@@ -78,7 +60,7 @@ async fn a_signal_ends_streams_with_a_reason_and_the_process_with_zero() {
 // F12
 #[tokio::test]
 async fn a_call_in_flight_is_finished_before_the_process_ends() {
-    let (scene, mut usher) = binary(&INTROSPECTING).await;
+    let (scene, mut usher) = Scene::of_binary(&INTROSPECTING).await;
     let audience = scene.url("/mcp");
     scene
         .issuer
@@ -105,7 +87,7 @@ async fn a_call_in_flight_is_finished_before_the_process_ends() {
 // F13
 #[tokio::test]
 async fn a_second_signal_does_not_wait() {
-    let (scene, mut usher) = binary(&INTROSPECTING).await;
+    let (scene, mut usher) = Scene::of_binary(&INTROSPECTING).await;
     let _held = scene.issuer.hold(Endpoint::Introspection);
     let ask = Ask::modern(&scene, "good", 1, "tools/call", json!({ "name": "whoami" }));
     let mut wire = scene.wire().await;

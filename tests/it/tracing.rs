@@ -126,7 +126,7 @@ fn listen() {
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
         tracing_subscriber::fmt()
-            .with_env_filter("info,actix_server=warn,actix_http=off")
+            .with_env_filter("info,actix_server=warn,actix_http=off,usher::audit=off")
             .json()
             .flatten_event(true)
             .with_writer(Keep)

@@ -149,7 +149,7 @@ impl Tasks {
         let places = [of_owner, Arc::clone(&table.running)];
         table.make_room(&owner, config, &metrics);
         drop(table);
-        tracing::debug!(task.id = task.short(), owner = %owner.short(), "task begun");
+        tracing::debug!(task.id = task.short(), caller = %owner.pseudonym(), "task begun");
         Ok(Running::new(task, places, metrics))
     }
 

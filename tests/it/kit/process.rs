@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::BOUND;
+use super::{BOUND, scene::admin};
 
 /// A binary that was started. Dropping it kills it.
 #[derive(Debug)]
@@ -147,6 +147,15 @@ impl Usher {
     pub(crate) fn admin(&self) -> std::net::SocketAddr {
         let url = self.ready["admin"].as_str().unwrap();
         url.strip_prefix("http://").unwrap().parse().unwrap()
+    }
+
+    /// Waits until it has heard of its issuer.
+    pub(crate) async fn is_ready(&self) {
+        let started = Instant::now();
+        while admin(self.admin(), "/readyz").await.0 != 200 {
+            assert!(started.elapsed() < BOUND, "not ready");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Sends a signal to this very process.

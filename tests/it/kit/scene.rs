@@ -80,6 +80,15 @@ impl Scene {
         scene
     }
 
+    /// A scene that points at a binary of its own, which has heard of its issuer.
+    pub(crate) async fn of_binary(flags: &[&str]) -> (Self, Usher) {
+        let mut scene = Self::new().await;
+        let usher = Usher::serve(scene.issuer.issuer(), flags);
+        usher.is_ready().await;
+        scene.move_to(&usher);
+        (scene, usher)
+    }
+
     /// A server that has perhaps not heard of its issuer yet.
     pub(crate) fn unready(change: impl FnOnce(&mut Config), tools: Vec<Tool>) -> Self {
         Self::built(change, |server| {

@@ -1,0 +1,113 @@
+//! The audit log: who came in, what was called and how it ended, who was sent away or cut off (X10).
+//!
+//! One event for each, of the target [`TARGET`], within the span of the HTTP request that caused it, so
+//! that `x-request-id` is beside it. The binary writes them where `audit.to` says; a program of yours
+//! gets them by a subscriber of its own. Rooms call the function that is named after what happened.
+//!
+//! Never in it: tokens, whole session ids, names of people. Somebody is a [`Pseudonym`]; an agent is
+//! named by its client id, which is no person. What a client can make long is cut.
+
+use std::time::Duration;
+
+use tracing::info;
+
+use super::Pseudonym;
+
+/// The target of every event of the audit log.
+pub const TARGET: &str = "usher::audit";
+
+/// Who did something.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// The user, and the agent acting.
+    pub name: Pseudonym,
+    /// Who vouches for it.
+    pub issuer: &'a str,
+    /// The agent, where the verification method tells.
+    pub client_id: Option<&'a str>,
+}
+
+/// A call that has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct EndedCall<'a> {
+    /// The method of the protocol.
+    pub method: &'static str,
+    /// The tool or prompt, where it has a name that can be shown.
+    pub name: Option<&'a str>,
+    /// How it ended, in a word: `ok`, `tool_error`, `input_required`, `task`, `cancelled` or the
+    /// JSON-RPC error's code.
+    pub outcome: &'a str,
+    /// From its arrival to its end.
+    pub duration: Duration,
+    /// What it was called with, as JSON, where that is to be kept.
+    pub arguments: Option<&'a str>,
+}
+
+/// Whether anybody listens: for those who would have to prepare something.
+#[must_use]
+pub fn is_on() -> bool {
+    tracing::enabled!(target: TARGET, tracing::Level::INFO)
+}
+
+/// A token was verified that was not known before: its bearer has just signed in, or renewed it.
+pub fn sign_in_seen(caller: Caller<'_>, verified_by: &'static str) {
+    info!(
+        target: TARGET,
+        event = "sign_in_seen",
+        caller = %caller.name,
+        issuer = caller.issuer,
+        client_id = caller.client_id,
+        verified_by,
+    );
+}
+
+/// A session was opened; `session` is how logs call it.
+pub fn session_opened(caller: Caller<'_>, session: &str, transport: &'static str) {
+    info!(
+        target: TARGET,
+        event = "session_opened",
+        caller = %caller.name,
+        issuer = caller.issuer,
+        client_id = caller.client_id,
+        session,
+        transport,
+    );
+}
+
+/// A session is over.
+pub fn session_closed(caller: Pseudonym, session: &str, reason: &'static str) {
+    info!(target: TARGET, event = "session_closed", caller = %caller, session, reason);
+}
+
+/// Somebody named a session that belongs to another.
+pub fn session_of_another(caller: Pseudonym, owner: Pseudonym, session: &str) {
+    info!(
+        target: TARGET,
+        event = "session_of_another",
+        caller = %caller,
+        owner = %owner,
+        session,
+    );
+}
+
+/// A tool, prompt or resource was called.
+pub fn call_ended(caller: Caller<'_>, call: EndedCall<'_>) {
+    info!(
+        target: TARGET,
+        event = "call",
+        caller = %caller.name,
+        issuer = caller.issuer,
+        client_id = caller.client_id,
+        method = call.method,
+        name = call.name,
+        outcome = call.outcome,
+        duration_ms = call.duration.as_secs_f64() * 1_000.0,
+        arguments = call.arguments,
+    );
+}
+
+/// A request was refused. `left_out` says for how many more there was no room in the log since the
+/// last line of this kind.
+pub fn refused(status: u16, reason: &'static str, left_out: u64) {
+    info!(target: TARGET, event = "refused", status, reason, left_out);
+}
