@@ -19,7 +19,7 @@ use super::{
     tasks::{Plan, Work, plan},
 };
 use crate::{
-    protocol::{CacheHint, CallToolParams, CallToolResult, Method, RpcError, codes},
+    protocol::{CacheHint, CallToolParams, CallToolResult, Method, RpcError, codes, fit_result},
     telemetry::spans,
 };
 
@@ -35,8 +35,9 @@ impl Handler {
         require_scopes(now, &context, method, &params)?;
         spans::about(method, &params);
         let binding = Binding::of(&context.principal().owner(), method, &params);
-        let is_modern = context.protocol_version().is_modern();
-        let replay = is_modern
+        let version = context.protocol_version();
+        let replay = version
+            .is_modern()
             .then(|| self.0.sealer.replay(&binding, &params))
             .transpose()?;
         let progress_token = params.pointer("/_meta/progressToken").cloned();
@@ -62,7 +63,10 @@ impl Handler {
             (Ok((result, hint)), Way::Replay(replay)) if asks_for_input(&result) => {
                 Ok((self.0.sealer.carried(&binding, replay, result)?, hint))
             }
-            (Ok(answered), _) => Ok(answered),
+            (Ok((mut result, hint)), _) => {
+                fit_result(method, version, &mut result);
+                Ok((result, hint))
+            }
             (Err(ToolError::Rpc(error)), _) => Err(error),
             (Err(ToolError::InputRequired(_)), Way::Replay(replay)) => {
                 let asked = self.0.sealer.input_required(&binding, replay)?;
@@ -95,7 +99,7 @@ impl Handler {
         }
         let run = tool.run(context.clone(), arguments);
         let result = self.guarded(tool.name(), version, run).await?;
-        Ok((json!(result.for_version(version)), CacheHint::None))
+        Ok((json!(result), CacheHint::None))
     }
 
     async fn get_prompt(
@@ -118,10 +122,6 @@ impl Handler {
         let version = context.protocol_version();
         let fill = (prompt.fill)(context.clone(), params.arguments);
         let messages = self.guarded(&description.name, version, fill).await?;
-        let messages: Vec<_> = messages
-            .into_iter()
-            .map(|message| message.for_version(version))
-            .collect();
         let result = json!({ "description": description.description, "messages": messages });
         Ok((result, CacheHint::None))
     }
@@ -148,10 +148,6 @@ impl Handler {
                 piece.mime_type = found.mime_type().map(str::to_owned);
             }
         }
-        let contents: Vec<_> = contents
-            .into_iter()
-            .map(|piece| piece.for_version(version))
-            .collect();
         Ok((
             json!({ "contents": contents }),
             CacheHint::Private { ttl_ms: 0 },

@@ -223,9 +223,6 @@ impl Delegate {
         let Value::Object(members) = result else {
             return;
         };
-        if *method == Method::ToolsCall && version < ProtocolVersion::V2025_06_18 {
-            members.remove("structuredContent");
-        }
         let (listed, described) = match method {
             Method::ToolsList => ("tools", Described::Tool),
             Method::PromptsList => ("prompts", Described::Prompt),

@@ -56,7 +56,7 @@ pub use entries::{Entries, Lists};
 pub use error::{HandlerError, InputRequired, ToolError};
 pub use input::{ClientCapability, Elicited, Root};
 pub use param_headers::ParamHeader;
-pub use prompts::{Prompt, PromptArguments, PromptMessage};
+pub use prompts::{Prompt, PromptArgument, PromptArguments, PromptMessage};
 pub use questions::Questions;
 pub use replay::NoKey;
 pub use resources::{Resource, ResourceTemplate, Variables};

@@ -12,7 +12,7 @@ use super::{
     completion::Completer,
 };
 use crate::{
-    protocol::{Content, Presentation, ProtocolVersion, Role},
+    protocol::{Content, Presentation, Role},
     scope::Scopes,
 };
 
@@ -45,9 +45,11 @@ completed!(Prompt);
 
 /// An argument that a prompt takes.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct PromptArgument {
+pub struct PromptArgument {
     pub(super) name: String,
-    pub(super) description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    description: String,
     pub(super) required: bool,
 }
 
@@ -61,6 +63,33 @@ pub struct PromptArguments(Map<String, Value>);
 pub struct PromptMessage {
     role: Role,
     content: Content,
+}
+
+impl PromptArgument {
+    /// One that must be given.
+    pub fn required(name: impl Into<String>, description: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            title: None,
+            description: description.into(),
+            required: true,
+        }
+    }
+
+    /// One that may be left out.
+    pub fn optional(name: impl Into<String>, description: impl Into<String>) -> Self {
+        Self {
+            required: false,
+            ..Self::required(name, description)
+        }
+    }
+
+    /// For people, where the name is for programs (from 2025-06-18).
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
 }
 
 impl PromptArguments {
@@ -93,11 +122,6 @@ impl PromptMessage {
             content,
         }
     }
-
-    pub(super) fn for_version(mut self, version: ProtocolVersion) -> Self {
-        self.content = self.content.for_version(version);
-        self
-    }
 }
 
 impl Prompt {
@@ -126,7 +150,7 @@ impl Prompt {
     /// Takes an argument that must be given.
     #[must_use]
     pub fn argument(self, name: impl Into<String>, description: impl Into<String>) -> Self {
-        self.with_argument(name.into(), description.into(), true)
+        self.takes(PromptArgument::required(name, description))
     }
 
     /// Takes an argument that may be left out.
@@ -136,15 +160,13 @@ impl Prompt {
         name: impl Into<String>,
         description: impl Into<String>,
     ) -> Self {
-        self.with_argument(name.into(), description.into(), false)
+        self.takes(PromptArgument::optional(name, description))
     }
 
-    fn with_argument(mut self, name: String, description: String, required: bool) -> Self {
-        self.description.arguments.push(PromptArgument {
-            name,
-            description,
-            required,
-        });
+    /// Takes an argument of which there is more to say.
+    #[must_use]
+    pub fn takes(mut self, argument: PromptArgument) -> Self {
+        self.description.arguments.push(argument);
         self
     }
 }

@@ -19,7 +19,7 @@ mod trace;
 mod version;
 
 pub use batch::{BadMember, Batch, Incoming};
-pub use content::{Content, ResourceBody, ResourceContents};
+pub use content::{Content, ContentKind, ResourceBody, ResourceContents, fit_result};
 pub use encode::{
     encode_bad_member, encode_batch, encode_error, encode_notification, encode_request,
     encode_result,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Content, Presentation, ProtocolVersion, TaskSupport};
+use super::{Content, Presentation, TaskSupport};
 
 /// Params of `tools/call`.
 #[derive(Debug, Deserialize)]
@@ -131,17 +131,6 @@ impl CallToolResult {
     #[must_use]
     pub fn meta(mut self, name: impl Into<String>, value: Value) -> Self {
         self.meta.insert(name.into(), value);
-        self
-    }
-
-    /// What a client of `version` is shown.
-    #[must_use]
-    pub fn for_version(mut self, version: ProtocolVersion) -> Self {
-        if version < ProtocolVersion::V2025_06_18 {
-            self.structured_content = None;
-        }
-        let content = self.content.into_iter();
-        self.content = content.map(|piece| piece.for_version(version)).collect();
         self
     }
 }

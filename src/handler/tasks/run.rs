@@ -22,7 +22,7 @@ use super::{
 use crate::{
     auth::Owner,
     handler::{CallContext, Handler, Tool, ToolError, replay::asks_for_input},
-    protocol::{CallToolResult, RpcError, codes, relate_to_task},
+    protocol::{CallToolResult, Method, RpcError, codes, fit_result, relate_to_task},
     scope::Scopes,
     telemetry::CallOutcome,
     units::HumanDuration,
@@ -42,7 +42,7 @@ pub(in crate::handler) struct Work {
     pub(in crate::handler) needs: Scopes,
     /// As of [`Tool::asks_first`].
     pub(in crate::handler) asks_first: bool,
-    /// Gives the result of `tools/call`, as the context's protocol version has it.
+    /// Gives the result of `tools/call`.
     pub(in crate::handler) run: Box<Run>,
 }
 
@@ -85,11 +85,7 @@ impl Work {
         let (name, needs) = (tool.name().to_owned(), tool.needed_scopes().clone());
         let (asks_first, tool) = (tool.is_asking_first(), tool.clone());
         let run = move |context: CallContext| -> BoxFuture<'static, Answered> {
-            Box::pin(async move {
-                let version = context.protocol_version();
-                let result = tool.run(context, arguments).await?;
-                Ok(json!(result.for_version(version)))
-            })
+            Box::pin(async move { Ok(json!(tool.run(context, arguments).await?)) })
         };
         Self {
             name,
@@ -205,7 +201,9 @@ impl Handler {
             let version = context.protocol_version();
             let run = (work.run)(context);
             let run = handler.guarded_for(UNTIL_ITS_TTL, &work.name, version, run);
-            run.await
+            let mut result = run.await?;
+            fit_result(&Method::ToolsCall, version, &mut result);
+            Ok(result)
         }
     }
 }

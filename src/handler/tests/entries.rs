@@ -1,7 +1,10 @@
 //! What entries are shown with, version by version, and MCP Apps, which are made of nothing else.
 
 use super::*;
-use crate::protocol::{Annotations, Icon, Role, Theme};
+use crate::{
+    handler::PromptArgument,
+    protocol::{Annotations, Icon, Role, Theme},
+};
 
 const UI: &str = "ui://clock/view.html";
 
@@ -25,7 +28,11 @@ fn handler() -> Handler {
     let family = ResourceTemplate::new("zone://{name}", "zones", |_, at: Variables| async move {
         Ok(ResourceContents::text(at.uri(), "+0"))
     });
-    let prompt = Prompt::new("ask", "Asks for the time", |_, _| async { Ok(Vec::new()) });
+    let prompt = Prompt::new("ask", "Asks for the time", |_, _| async {
+        let said = Content::text("What time is it?").meta("com.example/mood", json!("curious"));
+        Ok(vec![PromptMessage::user(said)])
+    })
+    .takes(PromptArgument::optional("zone", "Where").title("Zone"));
     let icon = Icon::new("https://example.com/a.svg")
         .size("any")
         .theme(Theme::Light);
@@ -94,6 +101,25 @@ async fn every_kind_of_entry_has_its_title_and_icons_from_the_version_that_knows
         assert_eq!(older["title"], new["title"]);
         assert!(new["title"].is_string(), "{new}");
         assert!(old.get("title").is_none(), "{old}");
+    }
+}
+
+#[tokio::test]
+async fn a_prompts_arguments_and_messages_have_what_a_version_knows() {
+    for version in ProtocolVersion::ALL {
+        let is_known = version >= ProtocolVersion::V2025_06_18;
+        let prompt = first(version, "prompts/list", "prompts").await;
+        let argument = &prompt["arguments"][0];
+        assert_eq!(argument["name"], "zone");
+        assert_eq!(argument["required"], false);
+        let title = is_known.then(|| json!("Zone"));
+        assert_eq!(argument.get("title"), title.as_ref(), "{version}");
+
+        let filled = ask(version, "prompts/get", json!({ "name": "ask" })).await;
+        let meta = is_known.then(|| json!({ "com.example/mood": "curious" }));
+        let said = &filled["messages"][0]["content"];
+        assert_eq!(said.get("_meta"), meta.as_ref(), "{version}");
+        assert_eq!(said["text"], "What time is it?");
     }
 }
 

@@ -155,7 +155,10 @@ impl ServerHandler for Plain {
         if params.uri != "test://a" {
             return Err(ErrorData::resource_not_found("no such resource", None));
         }
-        let text = ResourceContents::text("hello", params.uri);
+        let mut text = ResourceContents::text("hello", params.uri);
+        if let ResourceContents::TextResourceContents { meta, .. } = &mut text {
+            *meta = serde_json::from_value(json!({ "a": 1 })).ok();
+        }
         Ok(ReadResourceResult::new(vec![text]).into())
     }
 }
@@ -407,7 +410,9 @@ async fn a_resource_that_is_not_there_has_each_versions_code() {
             json!({ "uri": "test://a" }),
         )
         .await;
-        assert_eq!(there.unwrap()["contents"][0]["text"], "hello");
+        let there = there.unwrap()["contents"][0].clone();
+        assert_eq!(there["text"], "hello");
+        assert_eq!(there["_meta"], json!({ "a": 1 }));
         let gone = ask(
             &handler,
             version,
@@ -417,6 +422,14 @@ async fn a_resource_that_is_not_there_has_each_versions_code() {
         .await;
         assert_eq!(gone.unwrap_err().code, code);
     }
+    let asked = json!({ "uri": "test://a" });
+    let old = ask(
+        &handler,
+        ProtocolVersion::V2025_03_26,
+        "resources/read",
+        asked,
+    );
+    assert!(old.await.unwrap()["contents"][0].get("_meta").is_none());
 }
 
 #[tokio::test]
