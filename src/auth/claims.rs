@@ -100,6 +100,11 @@ pub(super) fn issued_at(claims: &Claims) -> Result<Option<Timestamp>, Reason> {
     date(claims, "iat", Reason::MalformedIssuedAt)
 }
 
+/// A date that is there and is one.
+pub(super) fn date_of(claims: &Claims, name: &str) -> Option<Timestamp> {
+    date(claims, name, Reason::MalformedExpiry).ok().flatten()
+}
+
 /// A `NumericDate`: a JSON number, not negative, fraction cut off. Missing is `None`; anything else
 /// that is there is `malformed`.
 fn date(claims: &Claims, name: &str, malformed: Reason) -> Result<Option<Timestamp>, Reason> {

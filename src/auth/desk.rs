@@ -160,16 +160,12 @@ impl Desk {
 
     pub(super) fn status(&self) -> Status {
         let issuer = self.issuer();
-        let key_trouble = || {
-            let trouble = issuer.keys().failure()?;
-            Some(format!("could not fetch the issuer's keys: {trouble}"))
-        };
         Status {
             issuer: issuer.config().issuer.to_string(),
             verification: issuer.config().verification,
             discovered: issuer.discovery().current().is_some(),
             keys: issuer.keys().count(),
-            trouble: issuer.discovery().failure().or_else(key_trouble),
+            trouble: issuer.trouble(),
         }
     }
 

@@ -144,6 +144,18 @@ impl From<Reason> for AuthError {
 }
 
 impl AuthError {
+    /// A stable word for logs and metrics: of a refused token, what is wrong with it.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "token_missing",
+            Self::Malformed(_) => "token_malformed",
+            Self::Refused(reason) => reason.code(),
+            Self::InsufficientScope { .. } => "insufficient_scope",
+            Self::Unavailable { .. } => "verifier_unavailable",
+        }
+    }
+
     /// *Could not ask*, to be tried again in a moment.
     pub(super) const fn unavailable() -> Self {
         Self::Unavailable {

@@ -145,6 +145,16 @@ impl<'t> Jwt<'t> {
         claims::identity(self.claims, rules, Method::Jwt)
     }
 
+    /// A member of its header, not to be believed.
+    pub(super) fn header(&self, name: &str) -> Option<&Value> {
+        self.header.get(name)
+    }
+
+    /// Its claims, not to be believed.
+    pub(super) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
     fn algorithm(&self, rules: &IssuerConfig) -> Result<Algorithm, Reason> {
         self.header
             .get("alg")

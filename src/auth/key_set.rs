@@ -97,6 +97,11 @@ impl KeySet {
         self.keys.len()
     }
 
+    /// The ids of the usable ones.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter_map(|key| key.id.as_deref())
+    }
+
     /// Whether every key of `older` is still published, unchanged.
     pub(super) fn keeps_all_of(&self, older: &Self) -> bool {
         older

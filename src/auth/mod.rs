@@ -27,6 +27,7 @@ mod desk;
 mod digest;
 mod error;
 mod examiner;
+mod inspection;
 mod introspection;
 mod issuer_config;
 mod judge;
@@ -59,6 +60,7 @@ pub use config::{CacheConfig, Config, LimitsConfig};
 pub use counters::{Counters, Outcome};
 pub use cut_offs::{CutOff, CutOffConfig, CutOffError, CutOffSummary, CutOffs, Whom};
 pub use error::{AuthError, Reason};
+pub use inspection::{Finding, Inspection, Outcome as Inspected};
 pub use issuer_config::{ChoiceError, ClaimsConfig, IssuerConfig, KeysConfig, Verification};
 pub use judge::{Audiences, judge};
 #[cfg(feature = "cli")]

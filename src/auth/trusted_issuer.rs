@@ -11,7 +11,7 @@ use tracing::warn;
 use super::{
     AuthError, Counters, IssuerConfig, Method, Reason, Verification,
     cache::{Validity, Verified},
-    claims,
+    claims::{self, Claims},
     config::LimitsConfig,
     counters::Outcome,
     introspection,
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     fetch::Fetcher,
     metadata::{AuthorizationServer, Discovery},
-    time::Clock,
+    time::{Clock, Timestamp},
 };
 
 /// An authorization server and everything known about it.
@@ -128,7 +128,8 @@ impl TrustedIssuer {
         examined
     }
 
-    fn method_for(&self, token: &str) -> Result<Method, Reason> {
+    /// How a token is verified here, by its kind and our settings.
+    pub(super) fn method_for(&self, token: &str) -> Result<Method, Reason> {
         match self.config.verification {
             Verification::Userinfo => Ok(Method::Userinfo),
             Verification::Introspection => Ok(Method::Introspection),
@@ -154,7 +155,7 @@ impl TrustedIssuer {
     }
 
     /// Whether a key of the issuer signed it, and the generation of keys that says so.
-    async fn signature(&self, jwt: &Jwt<'_>) -> Result<(Signature, u64), AuthError> {
+    pub(super) async fn signature(&self, jwt: &Jwt<'_>) -> Result<(Signature, u64), AuthError> {
         let mut edition = self.keys.current().await?;
         let mut signature = jwt.signature(&self.config, &edition.keys);
         if signature == Signature::UnknownKey {
@@ -179,20 +180,9 @@ impl TrustedIssuer {
     }
 
     async fn by_introspection(&self, token: &str, asker: Asker) -> Result<Verified, AuthError> {
-        let server = self.discovered().await?;
-        let (Some(endpoint), Some(client)) = (server.introspection_endpoint(), &self.config.client)
-        else {
-            return Err(self.silent("no introspection endpoint, or no client to ask it as"));
-        };
-        let now = self.clock.now();
-        let place = (&self.config.issuer, endpoint);
-        let question = introspection::ask(&self.fetcher, place, client, token, now);
-        let claims = self.questions.ask(asker, question).await?;
-        let issuer = self.config.issuer.as_str();
-        if claims.get("iss").is_some_and(|found| found != issuer) {
-            return Err(Reason::WrongIssuer.into());
-        }
-        claims::check(&claims, &self.config, now)?;
+        let claims = self.ask_introspection(token, asker).await?;
+        self.is_named_in(&claims)?;
+        claims::check(&claims, &self.config, self.clock.now())?;
         Ok(Verified {
             identity: claims::identity(claims, &self.config, Method::Introspection)?,
             validity: Validity::Answer {
@@ -201,19 +191,67 @@ impl TrustedIssuer {
         })
     }
 
-    async fn by_userinfo(&self, token: &str, asker: Asker) -> Result<Verified, AuthError> {
+    /// What the introspection endpoint says of an active token.
+    pub(super) async fn ask_introspection(
+        &self,
+        token: &str,
+        asker: Asker,
+    ) -> Result<Claims, AuthError> {
         let server = self.discovered().await?;
-        let Some(endpoint) = server.userinfo_endpoint() else {
-            return Err(self.silent("no userinfo endpoint"));
+        let (Some(endpoint), Some(client)) = (server.introspection_endpoint(), &self.config.client)
+        else {
+            return Err(self.silent("no introspection endpoint, or no client to ask it as"));
         };
-        let question = userinfo::ask(&self.fetcher, endpoint, token);
-        let claims = self.questions.ask(asker, question).await?;
+        let place = (&self.config.issuer, endpoint);
+        let question = introspection::ask(&self.fetcher, place, client, token, self.now());
+        self.questions.ask(asker, question).await
+    }
+
+    /// Whether an answer about a token is about one of ours; it need not say (RFC 7662 §2.2).
+    pub(super) fn is_named_in(&self, claims: &Claims) -> Result<(), Reason> {
+        let issuer = self.config.issuer.as_str();
+        if claims.get("iss").is_some_and(|found| found != issuer) {
+            return Err(Reason::WrongIssuer);
+        }
+        Ok(())
+    }
+
+    async fn by_userinfo(&self, token: &str, asker: Asker) -> Result<Verified, AuthError> {
+        let claims = self.ask_userinfo(token, asker).await?;
         Ok(Verified {
             identity: claims::identity(claims, &self.config, Method::Userinfo)?,
             validity: Validity::Answer {
                 unverified_expiry: jwt::unverified_expiry(token),
             },
         })
+    }
+
+    /// What the userinfo endpoint says of the user.
+    pub(super) async fn ask_userinfo(
+        &self,
+        token: &str,
+        asker: Asker,
+    ) -> Result<Claims, AuthError> {
+        let server = self.discovered().await?;
+        let Some(endpoint) = server.userinfo_endpoint() else {
+            return Err(self.silent("no userinfo endpoint"));
+        };
+        let question = userinfo::ask(&self.fetcher, endpoint, token);
+        self.questions.ask(asker, question).await
+    }
+
+    /// What last went wrong with its metadata or keys and has not gone right since, for operators.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let of_keys = || {
+            let trouble = self.keys.failure()?;
+            Some(format!("could not fetch the issuer's keys: {trouble}"))
+        };
+        self.discovery.failure().or_else(of_keys)
+    }
+
+    /// The present, as its tokens are held against it.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     async fn discovered(&self) -> Result<Arc<AuthorizationServer>, AuthError> {

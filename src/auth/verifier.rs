@@ -12,10 +12,10 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Audiences, AuthError, BearerToken, Config, Counters, CutOffs, Principal, Reason, Verification,
-    cache::Remembered, desk::Desk, digest::Digester, jwt, questions::Asker,
+    Audiences, AuthError, BearerToken, Config, Counters, CutOffs, Inspection, Principal, Reason,
+    Verification, cache::Remembered, desk::Desk, digest::Digester, jwt, questions::Asker,
 };
-use crate::{fetch::Fetcher, metadata::Discovery, time::Clock};
+use crate::{fetch::Fetcher, metadata::Discovery, scope::Scopes, time::Clock};
 
 /// Finds out who sent a token. Clones share everything.
 #[derive(Clone)]
@@ -108,6 +108,22 @@ impl Verifier {
             self.inner.counters.count_refusal(*reason);
         }
         verdict
+    }
+
+    /// Looks at a token through every check there is, as if it had never been seen; for people who
+    /// wonder why it is refused. `audiences` and `required` are those of every request.
+    pub async fn inspect(
+        &self,
+        token: &BearerToken<'_>,
+        audiences: &Audiences,
+        required: &Scopes,
+    ) -> Inspection {
+        let token = token.expose();
+        let within = self.inner.config.limits.verdict_within.get();
+        match self.inner.desk_for(token) {
+            Ok(desk) => Inspection::of(desk.issuer(), token, within, audiences, required).await,
+            Err(reason) => Inspection::of_nobodys(reason, jwt::unverified_issuer(token).as_deref()),
+        }
     }
 
     /// Whether a token of any issuer could be verified now: its metadata is there, and its keys where

@@ -24,6 +24,7 @@ mod output;
 mod serve;
 mod sessions;
 mod settings;
+mod token;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ use clap::{Parser, Subcommand};
         usher serve --issuer https://acme.logto.app/oidc\n  \
         usher agent http://127.0.0.1:3001/mcp       sign in and call whoami\n  \
         usher check https://mcp.example.com/mcp     what is wrong with a deployment\n  \
+        usher token inspect < token                 why a token is refused\n  \
         usher config --keys                         every setting, its unit and default",
     max_term_width = 100,
     propagate_version = true,
@@ -65,6 +67,8 @@ enum Command {
     Check(check::Arguments),
     /// Show who is in, or end their sessions, on a running server
     Sessions(sessions::Arguments),
+    /// Say why a token is taken, or refused
+    Token(token::Arguments),
     /// Show the settings in force, or all there are
     Config(config::Arguments),
     /// Write a completion script for a shell
@@ -96,6 +100,7 @@ pub fn run() -> ExitCode {
             Command::Agent(arguments) => Box::pin(agent::run(*arguments)).await,
             Command::Check(arguments) => check::run(arguments).await,
             Command::Sessions(arguments) => sessions::run(arguments).await.map(well),
+            Command::Token(arguments) => token::run(arguments).await,
             Command::Config(arguments) => config::run(&arguments).map(well),
             Command::Completions(arguments) => {
                 completions::run(&arguments);

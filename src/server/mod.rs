@@ -7,6 +7,7 @@
 #[cfg(feature = "dev-idp")]
 mod dev;
 mod error;
+mod inspect;
 mod listener;
 mod mounted;
 mod running;
@@ -15,6 +16,7 @@ mod verifier_metrics;
 #[cfg(feature = "dev-idp")]
 pub use dev::{DevServer, RunningDev};
 pub use error::ServerError;
+pub use inspect::inspect;
 pub use mounted::Mounted;
 pub use running::{BoundServer, Running};
 

@@ -282,7 +282,7 @@ impl Mounted {
 }
 
 /// Our own documents, one for each form of the well-known path.
-fn resources(
+pub(super) fn resources(
     config: &config::Config,
     public_url: &PublicUrl,
     auth: &auth::Config,

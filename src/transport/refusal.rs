@@ -249,7 +249,7 @@ impl RefusalKind {
         match self {
             Self::Host => "host",
             Self::Origin => "origin",
-            Self::Auth(error, _) => auth_label(error),
+            Self::Auth(error, _) => error.code(),
             Self::Method(_) => "method_not_allowed",
             Self::NotJson => "not_json",
             Self::NotAcceptable(_) => "not_acceptable",
@@ -288,17 +288,6 @@ fn with_request_id(mut error: RpcError, request: &HttpRequest) -> RpcError {
         }
     }
     error
-}
-
-/// A refused token is counted by what is wrong with it.
-fn auth_label(error: &AuthError) -> &'static str {
-    match error {
-        AuthError::Missing => "token_missing",
-        AuthError::Malformed(_) => "token_malformed",
-        AuthError::Refused(reason) => reason.code(),
-        AuthError::InsufficientScope { .. } => "insufficient_scope",
-        AuthError::Unavailable { .. } => "verifier_unavailable",
-    }
 }
 
 /// When it is worth trying again, where it is.
