@@ -3,6 +3,7 @@
 //! One test per row of the attack catalogue that this room can show, with the row's number beside it.
 //! Time is the manual clock for `exp`, and [`Scene::time_passes`] for ages; nothing sleeps.
 
+mod costs;
 mod inspection;
 mod issuers;
 mod jwt;
