@@ -98,10 +98,12 @@ impl Default for CacheConfig {
 /// How much may be asked of each issuer at once. Beyond, a caller gets a 503 with `Retry-After`.
 #[derive(Debug, Clone)]
 pub struct LimitsConfig {
-    /// Callers waiting for a verdict. At least one; default 2,048.
+    /// Callers waiting for a verdict, however few tokens they share. At least one; default 8,192.
     pub waiters_max: usize,
-    /// Questions to the authorization server under way. At least one; default 64. A quarter of these
-    /// and of the waiting callers' places is kept for callers verified before.
+    /// Tokens being examined or waiting to be. At least one; default 2,048.
+    pub tokens_max: usize,
+    /// Questions to the authorization server under way. At least one; default 64. A quarter of these,
+    /// of the tokens' and of the waiting callers' places is kept for callers verified before.
     pub upstream_max: usize,
     /// Questions a second about tokens never verified before, which anybody can make up. At least one;
     /// default 50.
@@ -113,7 +115,8 @@ pub struct LimitsConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
-            waiters_max: 2_048,
+            waiters_max: 8_192,
+            tokens_max: 2_048,
             upstream_max: 64,
             upstream_per_second: 50,
             verdict_within: HumanDuration::from_secs(3),

@@ -61,6 +61,7 @@ impl Desk {
             verdicts: Arc::new(Verdicts::new(cache, rules.leeway.get())),
             clock,
             verdict_within: limits.verdict_within,
+            tokens_max: limits.tokens_max.max(1),
             counters,
             cut_offs,
         };

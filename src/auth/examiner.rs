@@ -5,8 +5,9 @@
 //! it alone writes verdicts. A *flight* is one examination under way with its waiters; it belongs to
 //! the actor and not to the caller that began it, so a caller that leaves cancels nothing.
 //!
-//! What waits is bounded by the permits that come with the messages, since actix bounds a mailbox per
-//! clone of its address. A panic ends the actor; the handle that notices builds a new one.
+//! Callers who wait are bounded by the permits that come with the messages, since actix bounds a
+//! mailbox per clone of its address; flights by their own number, which a crowd with one token does
+//! not use up. A panic ends the actor; the handle that notices builds a new one.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -30,7 +31,7 @@ use super::{
     AuthError, BearerToken, Counters, CutOffs, Principal, Reason,
     cache::{Present, Remembered, Verdicts, Verified},
     digest::Digest,
-    questions::Asker,
+    questions::{Asker, without_reserve},
     trusted_issuer::TrustedIssuer,
 };
 use crate::{telemetry::audit, time::Clock, units::HumanDuration};
@@ -74,6 +75,8 @@ pub(super) struct Needs {
     pub(super) verdicts: Arc<Verdicts>,
     pub(super) clock: Clock,
     pub(super) verdict_within: HumanDuration,
+    /// Most flights at once.
+    pub(super) tokens_max: usize,
     pub(super) counters: Arc<Counters>,
     pub(super) cut_offs: CutOffs,
 }
@@ -90,6 +93,14 @@ struct Waiter {
 }
 
 impl Needs {
+    /// Flights there may be before one more is turned away.
+    fn places_for(&self, asker: Asker) -> usize {
+        match asker {
+            Asker::Known => self.tokens_max,
+            Asker::Stranger => without_reserve(self.tokens_max),
+        }
+    }
+
     /// The present, as the cache wants it.
     pub(super) fn present(&self) -> Present {
         Present {
@@ -188,8 +199,13 @@ impl Handler<Examine> for Examiner {
             reply,
             _place: place,
         };
+        let under_way = self.flights.len();
         match self.flights.entry(digest) {
             Entry::Occupied(mut flight) => flight.get_mut().push(waiter),
+            Entry::Vacant(_) if under_way >= self.needs.places_for(asker) => {
+                self.needs.counters.count_turned_away();
+                return Box::pin(async { Err(AuthError::unavailable()) });
+            }
             Entry::Vacant(flight) => {
                 flight.insert(vec![waiter]);
                 self.take_off(digest, token, asker, span, ctx.address());

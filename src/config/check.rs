@@ -11,6 +11,7 @@ const ABOVE_ZERO: &[&str] = &[
     "issuer.keys_refresh",
     "issuer.keys_stale_max",
     "verifier.waiters_max",
+    "verifier.tokens_max",
     "verifier.upstream_max",
     "verifier.upstream_per_second",
     "verifier.verdict_within",

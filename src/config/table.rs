@@ -199,7 +199,10 @@ keys! {
     plain "cache.refusals_max" = verifier.cache.refusals_max, COUNT,
         "Refusals remembered at most, shared out in the same way.";
     plain "verifier.waiters_max" = verifier.limits.waiters_max, COUNT,
-        "Callers that may wait for a verdict on a token of one issuer; one more gets a 503.";
+        "Callers that may wait for a verdict on a token of one issuer, however few tokens they share; \
+         one more gets a 503.";
+    plain "verifier.tokens_max" = verifier.limits.tokens_max, COUNT,
+        "Tokens of one issuer that may be examined or wait to be; one more gets a 503.";
     plain "verifier.upstream_max" = verifier.limits.upstream_max, COUNT,
         "Questions to one authorization server under way at once.";
     plain "verifier.upstream_per_second" = verifier.limits.upstream_per_second, COUNT,

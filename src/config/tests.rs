@@ -210,6 +210,7 @@ fn what_means_nothing_at_zero_is_refused_at_zero() {
         "issuer.keys_refresh=0s",
         // Nobody gets in, or not as few as was said.
         "verifier.waiters_max=0",
+        "verifier.tokens_max=0",
         "verifier.upstream_max=0",
         "verifier.verdict_within=0ms",
         "session.threads=0",

@@ -46,6 +46,8 @@ mod office;
 #[cfg(test)]
 mod overload;
 #[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod resume;
 #[cfg(feature = "rmcp")]
 #[cfg(test)]

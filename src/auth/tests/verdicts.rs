@@ -246,16 +246,16 @@ async fn a_revoked_opaque_token_is_refused_once_its_answer_has_aged() {
 
 // K42
 #[actix::test]
-async fn a_thousand_callers_at_once_with_one_token_ask_once() {
+async fn five_thousand_callers_at_once_with_one_token_ask_once() {
     let scene = Scene::opaque(Verification::Auto, |_| ());
     scene.issuer.know("opaque", json!({ "sub": "alice" }));
     let gate = scene.issuer.hold(Endpoint::Introspection);
     let text = token("opaque");
 
-    let callers = join_all((0..1_000).map(|_| scene.verifier.verify(&text)));
+    let callers = join_all((0..5_000).map(|_| scene.verifier.verify(&text)));
     let release = async {
-        eventually("a thousand callers waiting", async || {
-            (scene.verifier.usage().waiting == 1_000).then_some(())
+        eventually("all callers waiting", async || {
+            (scene.verifier.usage().waiting == 5_000).then_some(())
         })
         .await;
         gate.add_permits(1);
@@ -328,6 +328,38 @@ async fn questions_and_waiting_callers_are_bounded() {
     assert_eq!(turned_away, 42);
     assert_eq!(scene.verifier.counters().turned_away(), 42);
     assert_eq!(scene.issuer.count(Endpoint::Introspection), 9);
+}
+
+// K43: promise P5
+#[actix::test]
+async fn tokens_that_wait_are_bounded_and_a_crowd_with_one_of_them_is_not_turned_away() {
+    let scene = Scene::opaque(Verification::Introspection, |config| {
+        config.limits.tokens_max = 8;
+    });
+    scene.verify("warm").await.unwrap_err();
+    scene.issuer.know("t0", json!({ "sub": "alice" }));
+    let gate = scene.issuer.hold(Endpoint::Introspection);
+    let texts: Vec<_> = (0..50).map(|number| token(&format!("t{number}"))).collect();
+    let same = std::iter::repeat_n(&texts[0], 50);
+
+    let callers = join_all(
+        texts
+            .iter()
+            .chain(same)
+            .map(|text| scene.verifier.verify(text)),
+    );
+    let release = async {
+        eventually("those beyond six are turned away", async || {
+            (scene.verifier.counters().turned_away() == 44).then_some(())
+        })
+        .await;
+        gate.add_permits(100);
+    };
+    let (verdicts, ()) = tokio::join!(callers, release);
+
+    assert!(verdicts[0].is_ok());
+    assert!(verdicts[50..].iter().all(Result::is_ok));
+    assert_eq!(scene.issuer.count(Endpoint::Introspection), 1 + 6);
 }
 
 #[actix::test]
