@@ -233,12 +233,13 @@ impl Keys {
     fn take_in(&self, fetched: Result<KeySet, NoKeys>) -> Duration {
         let (now, config) = (Instant::now(), &self.inner.config);
         let mut pause = config.refresh_every.get();
+        let mut has_set = false;
         self.inner.state.send_modify(|state| {
             state.attempts += 1;
             state.under_way = false;
             match fetched {
                 Ok(keys) => {
-                    self.inner.fetched.fetch_add(1, Ordering::AcqRel);
+                    has_set = true;
                     let count = keys.len();
                     let lag = config.unknown_key_pause.get() * LAG_IN_PAUSES;
                     if state.editions.take_in(keys, now, lag) == Taken::Doubted {
@@ -263,6 +264,10 @@ impl Keys {
             let generation = state.editions.generation();
             self.inner.generation.store(generation, Ordering::Release);
         });
+        // Last: who sees it sees all that came of the fetch.
+        if has_set {
+            self.inner.fetched.fetch_add(1, Ordering::AcqRel);
+        }
         pause
     }
 
