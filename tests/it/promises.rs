@@ -57,6 +57,10 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
+fn float(number: u64) -> f64 {
+    f64::from(u32::try_from(number).unwrap())
+}
+
 /// The value below which so many of a hundred lie.
 fn percentile(mut all: Vec<Duration>, of_hundred: usize) -> Duration {
     all.sort_unstable();
@@ -196,10 +200,13 @@ async fn p4_an_outage_of_the_issuer() {
         assert!(old.unavailable.is_empty(), "a known caller was sent away");
         let worst = *new.unavailable.iter().max().unwrap();
         let later: Vec<_> = new.unavailable[20..].to_vec();
-        let usual = percentile(later, 99);
-        let per_second = probes as f64 / watched.as_secs_f64();
+        let usual = percentile(later.clone(), 90);
+        let waited = later.iter().filter(|took| **took > SECOND / 4).count();
+        let per_second = float(probes) / watched.as_secs_f64();
         assert!(worst < Duration::from_millis(3_500), "{worst:?}");
         assert!(per_second <= 1.2, "{per_second}");
+        // The one who asks whether it is back waits for the answer.
+        assert!(waited <= 5, "{waited}");
         assert_eq!(scene.running().verifier().usage().refusals, 0);
 
         scene.issuer.know("late", about);
@@ -214,8 +221,8 @@ async fn p4_an_outage_of_the_issuer() {
         }
         println!(
             "P4 {name}: {} of {} known callers served; {} strangers told 503, at worst after {:.0} ms, \
-             99 % of those after the breaker opened in {:.0} ms; {per_second:.2} questions a second; \
-             0 refused; normal again after {:.0} ms",
+             but for {waited} who asked 90 % of those after the breaker opened within {:.0} ms; \
+             {per_second:.2} questions a second; 0 refused; normal again after {:.0} ms",
             old.served,
             old.served + old.unavailable.len(),
             new.unavailable.len(),
@@ -365,7 +372,7 @@ async fn p6_a_flood_of_made_up_tokens() {
     let (first, second, (hits, misses)) =
         tokio::join!(tokio::spawn(flood(1)), tokio::spawn(flood(2)), callers);
     let sent = first.unwrap() + second.unwrap();
-    let per_second = (asked() - before) as f64 / started.elapsed().as_secs_f64();
+    let per_second = float((asked() - before) as u64) / started.elapsed().as_secs_f64();
     let usage = verifier.usage();
     let grown = resident_bytes().saturating_sub(resident);
 
@@ -381,7 +388,7 @@ async fn p6_a_flood_of_made_up_tokens() {
         hits + misses,
         usage.bytes / 1_024,
         usage.refusals,
-        grown as f64 / f64::from(1 << 20),
+        float(grown) / f64::from(1 << 20),
     );
     // The callers' own answers age and are asked for again, at 1000 a minute at most.
     assert!(per_second <= 50.0 + 17.0 + 3.0, "{per_second}");

@@ -9,6 +9,7 @@ mod issuers;
 mod jwt;
 mod keys;
 mod outage;
+mod promises;
 mod upstream;
 mod verdicts;
 
