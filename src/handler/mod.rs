@@ -172,6 +172,12 @@ impl Handler {
         &self.0.catalog
     }
 
+    /// Where what is called is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
     /// How much of a call's arguments the audit log keeps.
     #[must_use]
     pub fn audited_arguments(&self) -> ByteSize {

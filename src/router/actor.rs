@@ -4,7 +4,10 @@
 //! (a hop through this mailbox would put every call of the server in one queue, and buys nothing);
 //! what changes the table goes through here, one thing after the other.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::{
     Actor, ActorContext, Arbiter, ArbiterHandle, AsyncContext, Context, Handler as Handles,
@@ -153,10 +156,10 @@ impl Router {
 
         let transport = Transport::of_stream(stream.is_some());
         let (table, metrics) = (Arc::clone(&self.table), self.metrics.clone());
-        let caller = principal.pseudonym();
+        let (caller, opened) = (principal.pseudonym(), Instant::now());
         let farewell = Farewell::new(move |reason| {
             table.remove(id, owner);
-            metrics.session_closed(transport, reason);
+            metrics.session_closed(transport, reason, opened.elapsed());
             audit::session_closed(caller, &id.short(), reason.label());
         });
         self.metrics.session_opened(transport);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{audited::Audited, batch::OpenBatch};
+use super::{batch::OpenBatch, operation::Operation};
 use crate::{
     handler::{CallContext, Handler},
     outlet::{CloseReason, Frame, Outlet},
@@ -61,7 +61,7 @@ pub(super) async fn run_call(
     cancelled: CancellationToken,
     outlet: Outlet,
 ) -> (RequestId, bool) {
-    let audited = Audited::begin(&handler, context.principal(), &request);
+    let operation = Operation::begin(&handler, context.principal(), &request);
     let answer = tokio::select! {
         biased;
         () = cancelled.cancelled() => None,
@@ -71,8 +71,8 @@ pub(super) async fn run_call(
         Some(result) => spans::ended(result),
         None => spans::cancelled(),
     }
-    if let (Some(audited), Some(result)) = (audited, &answer) {
-        audited.ended(result);
+    if let Some(result) = &answer {
+        operation.ended(result);
     }
     let succeeded = matches!(answer, Some(Ok(_)));
     match answer {

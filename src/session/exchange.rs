@@ -4,8 +4,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    audited::Audited,
     lease::{Lease, over_error},
+    operation::Operation,
 };
 use crate::{
     auth::Principal,
@@ -16,8 +16,8 @@ use crate::{
 };
 
 /// Answers one request on `outlet`. When the client goes away the call ends with it: from 2026-07-28
-/// on a disconnect is a cancellation. It ends with `lease` too, and answers why. Returns the code of the error it answered with, if it did: some
-/// have an HTTP status of their own.
+/// on a disconnect is a cancellation. It ends with `lease` too, and answers why. Returns the code of
+/// the error it answered with, if it did: some have an HTTP status of their own.
 pub fn exchange(
     handler: Handler,
     principal: Principal,
@@ -45,7 +45,7 @@ async fn run(
     let id = request.id.clone();
     let context =
         CallContext::new(principal, id, cancelled.clone(), client).traced(request.trace.clone());
-    let audited = Audited::begin(&handler, context.principal(), &request);
+    let operation = Operation::begin(&handler, context.principal(), &request);
     let result = tokio::select! {
         result = handler.handle(context, &request.method, request.params.as_ref()) => result,
         _gone = outlet.closed() => {
@@ -59,9 +59,7 @@ async fn run(
         }
     };
     spans::ended(&result);
-    if let Some(audited) = audited {
-        audited.ended(&result);
-    }
+    operation.ended(&result);
     let (answer, code) = match result {
         Ok(result) => (encode_result(&request.id, result), None),
         Err(error) => (encode_error(Some(&request.id), &error), Some(error.code)),

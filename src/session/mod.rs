@@ -4,7 +4,6 @@
 //! `router` opens, finds and ends sessions; nothing else holds their addresses.
 
 mod actor;
-mod audited;
 mod batch;
 mod call;
 mod error;
@@ -14,6 +13,7 @@ mod id;
 mod lease;
 mod listen;
 mod messages;
+mod operation;
 mod phase;
 mod reference;
 mod streams;

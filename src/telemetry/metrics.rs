@@ -7,17 +7,23 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::text::encode,
     metrics::{
         counter::Counter,
         family::{Family, MetricConstructor},
         gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
+        histogram::Histogram,
     },
     registry::Registry,
 };
 
-use super::Limit;
+use super::{
+    Limit,
+    labels::{
+        CallLabels, CallOutcome, CallSeconds, LimitLabel, McpSeconds, OperationLabels, ReasonLabel,
+        StatusLabel, ToolLabel, Transport, TransportLabel,
+    },
+};
 use crate::{outlet::CloseReason, protocol::TaskStatus};
 
 /// Counts what happens. Cheap to clone; clones count together.
@@ -40,107 +46,8 @@ struct Table {
     tasks_ended: Family<StatusLabel, Counter>,
     panics: Counter,
     draining: Gauge,
-}
-
-/// How a session's messages travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// HTTP+SSE (2024-11-05).
-    Sse,
-    /// Streamable HTTP with a session (2025-03-26 to 2025-11-25).
-    Streamable,
-}
-
-/// How a tool call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CallOutcome {
-    /// With a result.
-    Ok,
-    /// With an error the tool gave.
-    Error,
-    /// The tool panicked.
-    Panic,
-    /// The tool took too long.
-    Deadline,
-    /// The client has to be asked first; the call will come again.
-    InputRequired,
-    /// Not at all: the client cancelled it or left, or its session ended.
-    Cancelled,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TransportLabel {
-    transport: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StatusLabel {
-    status: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LimitLabel {
-    limit: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ToolLabel {
-    tool: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabels {
-    tool: String,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Copy)]
-struct CallSeconds;
-
-impl MetricConstructor<Histogram> for CallSeconds {
-    fn new_metric(&self) -> Histogram {
-        // A quarter of a millisecond to a minute.
-        Histogram::new(exponential_buckets(0.000_25, 4.0, 10))
-    }
-}
-
-impl Transport {
-    /// A session that brings its stream along is one of HTTP+SSE.
-    #[must_use]
-    pub const fn of_stream(has_stream: bool) -> Self {
-        if has_stream {
-            Self::Sse
-        } else {
-            Self::Streamable
-        }
-    }
-
-    /// The word used in metrics and by the admin listener.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Sse => "sse",
-            Self::Streamable => "streamable_http",
-        }
-    }
-}
-
-impl CallOutcome {
-    const fn label(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Error => "error",
-            Self::Panic => "panic",
-            Self::Deadline => "deadline",
-            Self::InputRequired => "input_required",
-            Self::Cancelled => "cancelled",
-        }
-    }
+    operation_seconds: Family<OperationLabels, Histogram, McpSeconds>,
+    session_seconds: Histogram,
 }
 
 impl Default for Metrics {
@@ -169,6 +76,8 @@ impl Metrics {
             tasks_ended: Family::default(),
             panics: Counter::default(),
             draining: Gauge::default(),
+            operation_seconds: Family::new_with_constructor(McpSeconds),
+            session_seconds: McpSeconds.new_metric(),
         };
         let metrics = Self(Arc::new(table));
         metrics.with_registry(|registry| metrics.0.register(registry));
@@ -210,8 +119,8 @@ impl Metrics {
         self.0.sessions_live.get_or_create(&label).inc();
     }
 
-    /// A session is over, and in no table any more.
-    pub fn session_closed(&self, transport: Transport, reason: CloseReason) {
+    /// A session is over, and in no table any more, after this long.
+    pub fn session_closed(&self, transport: Transport, reason: CloseReason, lasted: Duration) {
         let label = TransportLabel {
             transport: transport.label(),
         };
@@ -222,6 +131,22 @@ impl Metrics {
                 reason: reason.label(),
             })
             .inc();
+        self.0.session_seconds.observe(lasted.as_secs_f64());
+    }
+
+    /// A request of this method ended, perhaps in an error of this kind.
+    pub fn operation_ended(
+        &self,
+        method: &'static str,
+        error: Option<&'static str>,
+        lasted: Duration,
+    ) {
+        let labels = OperationLabels {
+            mcp_method_name: method,
+            error_type: error,
+        };
+        let seconds = self.0.operation_seconds.get_or_create(&labels);
+        seconds.observe(lasted.as_secs_f64());
     }
 
     /// An event stream was opened.
@@ -315,6 +240,17 @@ impl Metrics {
 
 impl Table {
     fn register(&self, registry: &mut Registry) {
+        // OpenTelemetry's names, as its rules for Prometheus write them.
+        registry.register(
+            "mcp_server_operation_duration_seconds",
+            "How long requests took, by method and kind of error",
+            self.operation_seconds.clone(),
+        );
+        registry.register(
+            "mcp_server_session_duration_seconds",
+            "How long sessions lasted",
+            self.session_seconds.clone(),
+        );
         let registry = registry.sub_registry_with_prefix("usher");
         registry.register(
             "sessions_live",
@@ -395,7 +331,9 @@ mod tests {
     fn what_was_counted_is_written_with_its_labels() {
         let metrics = Metrics::new();
         metrics.session_opened(Transport::Sse);
-        metrics.session_closed(Transport::Sse, CloseReason::Idle);
+        let minute = Duration::from_secs(60);
+        metrics.session_closed(Transport::Sse, CloseReason::Idle, minute);
+        metrics.operation_ended("tools/call", None, minute);
         metrics.call_ended("whoami", CallOutcome::Ok, Duration::from_millis(1));
         metrics.limit_hit(Limit::BodyMax);
 
@@ -407,6 +345,8 @@ mod tests {
             "usher_sessions_closed_total{reason=\"idle\"} 1",
             "usher_calls_total{tool=\"whoami\",outcome=\"ok\"} 1",
             "usher_limit_hit_total{limit=\"transport.body_max\"} 1",
+            "mcp_server_session_duration_seconds_sum 60",
+            "mcp_server_operation_duration_seconds_count{mcp_method_name=\"tools/call\",error_type=\"\"} 1",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

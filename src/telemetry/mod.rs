@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod health;
+mod labels;
 mod limit;
 mod lines;
 mod metrics;
@@ -13,7 +14,8 @@ mod pseudonym;
 pub mod spans;
 
 pub use health::{Check, Health, routes};
+pub use labels::{CallOutcome, Transport};
 pub use limit::Limit;
 pub use lines::LineBudget;
-pub use metrics::{CallOutcome, Metrics, Transport};
+pub use metrics::Metrics;
 pub use pseudonym::{PSEUDONYM_KEY_BYTES_MIN, Pseudonym, ShortKey, use_pseudonym_key};
