@@ -22,7 +22,7 @@ use serde_json::json;
 
 pub use access::Access;
 
-use crate::{outlet::CloseReason, router::RouterHandle, session::SessionFilter};
+use crate::{outlet::CloseReason, router::RouterHandle, session::SessionFilter, telemetry::audit};
 use refusal::Refusal;
 
 /// Sessions in one answer at most; the total is always told.
@@ -103,6 +103,7 @@ async fn end(request: HttpRequest, office: Data<Office>) -> Result<HttpResponse,
         .router
         .end(&filter, CloseReason::EndedByOperator)
         .await;
+    audit::sessions_ended(ended, filter.id.is_some(), all);
     tracing::info!(
         ended,
         by_id = filter.id.is_some(),

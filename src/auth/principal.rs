@@ -218,13 +218,19 @@ impl fmt::Debug for Principal {
 
 impl Owner {
     fn of(identity: &Identity) -> Self {
+        Self::named(
+            &identity.issuer,
+            identity.client_id.as_deref(),
+            &identity.subject,
+        )
+    }
+
+    /// The owner of these names.
+    #[must_use]
+    pub fn named(issuer: &str, client_id: Option<&str>, subject: &str) -> Self {
         let mut digest = Context::new(&SHA256);
         // A length before each part, so that no two triples run together into the same bytes.
-        for part in [
-            identity.issuer.as_str(),
-            identity.client_id.as_deref().unwrap_or_default(),
-            &identity.subject,
-        ] {
+        for part in [issuer, client_id.unwrap_or_default(), subject] {
             digest.update(&part.len().to_le_bytes());
             digest.update(part.as_bytes());
         }

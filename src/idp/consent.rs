@@ -14,7 +14,10 @@ use super::{
     redirect_uri,
     visit::Visit,
 };
-use crate::scope::{Scope, Scopes};
+use crate::{
+    scope::{Scope, Scopes},
+    telemetry::audit,
+};
 
 pub(super) async fn get(provider: web::Data<Provider>, request: HttpRequest) -> HttpResponse {
     answer::went(show(&provider, &request))
@@ -74,16 +77,24 @@ fn decide(
         return Ok(back_to_sign_in(id));
     };
     let asked = &transaction.request.scopes;
+    let client_id = &transaction.request.client.id;
     let next = match form.one("decision") {
         Ok(Some("allow")) => {
             let granted = granted(asked, form);
             let key = interaction::consent_key(&transaction.request, &signed_in.subject);
             state.consents.remember(now, key, asked, &granted)?;
             info!(client.id = transaction.request.client.id, scopes = %granted, "consented");
+            let scopes = granted.to_string();
+            provider.audit(client_id, &signed_in.subject, |who| {
+                audit::consented(who, &scopes);
+            });
             interaction::grant(provider, state, now, id, &transaction, &signed_in, granted)?
         }
         Ok(Some("deny")) => {
             info!(client.id = transaction.request.client.id, "denied");
+            provider.audit(client_id, &signed_in.subject, |who| {
+                audit::consented(who, "");
+            });
             interaction::refuse(
                 provider,
                 state,

@@ -21,7 +21,11 @@ use super::{
     registration::Window,
     table::Table,
 };
-use crate::time::Clock;
+use crate::{
+    auth::Owner,
+    telemetry::audit::{self, Caller},
+    time::Clock,
+};
 
 /// Everything an endpoint needs.
 #[derive(Debug)]
@@ -84,6 +88,19 @@ impl Provider {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // A panic can't leave a table half changed in a way that matters here: go on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the audit log say something about a user and an agent, by the name that the server behind
+    /// this provider calls the two.
+    pub(super) fn audit(&self, client_id: &str, subject: &str, say: impl FnOnce(Caller<'_>)) {
+        if audit::is_on() {
+            let owner = Owner::named(&self.issuer, Some(client_id), subject);
+            say(Caller {
+                name: owner.pseudonym(),
+                issuer: &self.issuer,
+                client_id: Some(client_id),
+            });
+        }
     }
 
     /// The user with this subject.

@@ -14,7 +14,7 @@ use super::{
     provider::Provider,
     redirect_uri::RedirectUri,
 };
-use crate::time::Timestamp;
+use crate::{telemetry::audit, time::Timestamp};
 
 /// Seconds after which to come back when a table is full.
 pub(super) const RETRY_AFTER_FULL: u64 = 60;
@@ -68,6 +68,7 @@ fn register(
         .map_err(|retry_after| OAuthError::TooManyRegistrations { retry_after })?;
     let registered = state.clients.register(now, &metadata)?;
     info!(client.id = registered.client.id, "registered a client");
+    audit::registered(&provider.issuer, &registered.client.id);
     Ok(answer::json_with(
         StatusCode::CREATED,
         &told(now, &metadata, &registered),

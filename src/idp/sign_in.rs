@@ -13,7 +13,7 @@ use super::{
     provider::{Provider, State},
     visit::Visit,
 };
-use crate::time::Timestamp;
+use crate::{telemetry::audit, time::Timestamp};
 
 pub(super) async fn get(provider: web::Data<Provider>, request: HttpRequest) -> HttpResponse {
     answer::went(show(&provider, &request))
@@ -59,8 +59,13 @@ fn sign_in(
         return Err(PageError::Unreadable);
     };
     let username = username.unwrap_or_default();
-    let Some(signed_in) = check(provider, state, now, username, password.unwrap_or_default())?
-    else {
+    let checked = check(provider, state, now, username, password.unwrap_or_default())?;
+    let client_id = &transaction.request.client.id;
+    let subject = checked.as_ref().map_or(username, |user| &user.subject);
+    provider.audit(client_id, subject, |who| {
+        audit::signed_in(who, checked.is_some());
+    });
+    let Some(signed_in) = checked else {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         return Ok(page(provider, status, id, &transaction, username, true));
     };

@@ -111,3 +111,37 @@ pub fn call_ended(caller: Caller<'_>, call: EndedCall<'_>) {
 pub fn refused(status: u16, reason: &'static str, left_out: u64) {
     info!(target: TARGET, event = "refused", status, reason, left_out);
 }
+
+/// A user signed in at the embedded provider, for an agent; or tried to.
+pub fn signed_in(caller: Caller<'_>, succeeded: bool) {
+    info!(
+        target: TARGET,
+        event = "signed_in",
+        caller = %caller.name,
+        issuer = caller.issuer,
+        client_id = caller.client_id,
+        succeeded,
+    );
+}
+
+/// A user was asked what an agent may do, and granted this much: no scope at all where it was denied.
+pub fn consented(caller: Caller<'_>, scopes: &str) {
+    info!(
+        target: TARGET,
+        event = "consented",
+        caller = %caller.name,
+        issuer = caller.issuer,
+        client_id = caller.client_id,
+        scopes,
+    );
+}
+
+/// An agent registered itself at the embedded provider.
+pub fn registered(issuer: &str, client_id: &str) {
+    info!(target: TARGET, event = "registered", issuer, client_id);
+}
+
+/// An operator ended so many sessions; `by_id` where one was named by its id.
+pub fn sessions_ended(ended: usize, by_id: bool, all: bool) {
+    info!(target: TARGET, event = "sessions_ended", ended, by_id, all);
+}

@@ -71,12 +71,37 @@ async function visit(mcp, token) {
 
 const expressions = (panel, instance = '.*') => (panel.targets ?? []).map(({ expr }) => expr.replaceAll('$__rate_interval', '20s').replaceAll('$instance', instance));
 
+/** The audit log of a server, from the registration of an agent to the end of its session. */
+async function audited() {
+  const folder = await mkdtemp(join(tmpdir(), 'usher-audit-'));
+  const file = join(folder, 'audit.jsonl');
+  const usher = await usherDev({ USHER_AUDIT_TO: file });
+  try {
+    await visit(usher.ready.mcp, await tokenFor(usher, 'audited', usher.ready.mcp));
+  } finally {
+    await usher.stop();
+  }
+  const text = await readFile(file, 'utf8');
+  await rm(folder, { recursive: true, force: true });
+  return text;
+}
+
 suite('watching', async () => ({ usher: await usherDev() }), {
   'promtool finds no fault in the alerts, and each fires at its trouble': async () => {
     for (const args of [['check', 'rules', ALERTS], ['test', 'rules', ALERTS.replace('.yaml', '_test.yaml')]]) {
       const { stdout } = await run(join(BIN, 'promtool'), args);
       assert.match(stdout, /SUCCESS/);
     }
+  },
+  'the audit log tells a visit from registration to its end, by one name that is nobody\'s': async () => {
+    const text = await audited();
+    const lines = text.trim().split('\n').map((line) => JSON.parse(line));
+    const story = ['registered', 'signed_in', 'consented', 'sign_in_seen', 'session_opened', 'call', 'session_closed'];
+    assert.deepEqual(lines.map(({ event }) => event).filter((event) => event !== 'refused'), story);
+    const names = new Set(lines.flatMap(({ caller }) => caller ?? []));
+    assert.equal(names.size, 1, `one caller has several names: ${[...names]}`);
+    assert.equal(new Set(lines.flatMap(({ client_id: id }) => id ?? [])).size, 1);
+    assert.ok(!text.includes('demo'), 'the user is named');
   },
   'every panel of the dashboard has data from a real Prometheus': async ({ usher }) => {
     const token = await tokenFor(usher, 'watching', usher.ready.mcp);
