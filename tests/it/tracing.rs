@@ -1,19 +1,14 @@
 //! What a request is known by: its id, the log lines about it, and the trace it belongs to (X10).
 
-use std::{
-    io::Write,
-    sync::{Mutex, OnceLock},
-};
-
 use mcp_usher::{
     handler::{CallContext, NoArguments, Structured, Tool},
     protocol::TaskSupport,
 };
 use serde_json::{Value, json};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::kit::{
     Ask, Mcp, Reply, Scene, Sse,
+    logs::{KEPT, lines, listen},
     mcp::{call, initialize},
     notification, request, tools,
 };
@@ -91,56 +86,6 @@ async fn an_id_stands_beside_what_else_an_error_has_to_say() {
 }
 
 // === Log lines ===
-
-/// Lines about requests whose id begins like this are kept; everything else is not.
-const KEPT: &str = "it-tracing-";
-
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-struct Keep;
-
-impl Write for Keep {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        let text = String::from_utf8_lossy(line);
-        if text.contains(KEPT) {
-            LINES.lock().unwrap().push(text.into_owned());
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Keep {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        Self
-    }
-}
-
-/// Log lines as the binary writes them by default, but for programs.
-fn listen() {
-    static STARTED: OnceLock<()> = OnceLock::new();
-    STARTED.get_or_init(|| {
-        tracing_subscriber::fmt()
-            .with_env_filter("info,actix_server=warn,actix_http=off,usher::audit=off")
-            .json()
-            .flatten_event(true)
-            .with_writer(Keep)
-            .init();
-    });
-}
-
-/// The lines about one request.
-fn lines(id: &str) -> Vec<Value> {
-    let lines = LINES.lock().unwrap();
-    let all = lines.iter().map(|line| serde_json::from_str(line).unwrap());
-    let about = |line: &Value| line["spans"][0]["request.id"] == id;
-    all.filter(about).collect()
-}
 
 #[tokio::test]
 async fn a_refusal_is_one_line_with_its_reason_and_its_id() {

@@ -9,6 +9,7 @@ pub(crate) mod crowd;
     reason = "the issuer is shared with the tests of the auth room, which use the rest of it"
 )]
 pub(crate) mod issuer;
+pub(crate) mod logs;
 pub(crate) mod mcp;
 pub(crate) mod process;
 pub(crate) mod reply;

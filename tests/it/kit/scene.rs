@@ -16,6 +16,7 @@ use tokio::runtime;
 use super::{
     Ask, Events, Reply, Wire, eventually,
     issuer::{FakeIssuer, signing::SigningKey},
+    logs,
     process::Usher,
 };
 
@@ -100,6 +101,7 @@ impl Scene {
         change: impl FnOnce(&mut Config),
         build: impl FnOnce(Server) -> Server + Send + 'static,
     ) -> Self {
+        logs::listen_if_wanted();
         let mut config = settings();
         change(&mut config);
         let clock = Clock::manual(Timestamp::from_unix_seconds(NOW));
