@@ -7,12 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tracing_subscriber::{
-    EnvFilter, Layer,
-    fmt::{MakeWriter, layer},
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
-};
+use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines about requests whose id begins like this are kept; everything else is not.
 pub(crate) const KEPT: &str = "it-tracing-";
@@ -26,6 +21,9 @@ impl Write for Keep {
         let text = String::from_utf8_lossy(line);
         if text.contains(KEPT) {
             LINES.lock().unwrap().push(text.into_owned());
+        }
+        if level().is_some() {
+            io::stderr().write_all(line)?;
         }
         Ok(line.len())
     }
@@ -43,24 +41,17 @@ impl<'a> MakeWriter<'a> for Keep {
     }
 }
 
-/// Log lines as the binary writes them by default, but for programs.
+/// Log lines as the binary writes them by default, but for programs; or louder.
 pub(crate) fn listen() {
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
-        let kept = layer()
+        let usual = "info,actix_server=warn,actix_http=off,usher::audit=off";
+        tracing_subscriber::fmt()
+            .with_env_filter(level().unwrap_or(usual))
             .json()
             .flatten_event(true)
             .with_writer(Keep)
-            .with_filter(EnvFilter::new(
-                "info,actix_server=warn,actix_http=off,usher::audit=off",
-            ));
-        let loud = level().map(|level| {
-            layer()
-                .with_ansi(false)
-                .with_writer(io::stderr)
-                .with_filter(EnvFilter::new(level))
-        });
-        tracing_subscriber::registry().with(loud).with(kept).init();
+            .init();
     });
 }
 
@@ -71,9 +62,11 @@ pub(crate) fn listen_if_wanted() {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "of the tests, not of the server")]
-fn level() -> Option<String> {
-    std::env::var("USHER_IT_LOG").ok()
+fn level() -> Option<&'static str> {
+    static LEVEL: OnceLock<Option<String>> = OnceLock::new();
+    #[expect(clippy::disallowed_methods, reason = "of the tests, not of a server")]
+    let level = LEVEL.get_or_init(|| std::env::var("USHER_IT_LOG").ok());
+    level.as_deref()
 }
 
 /// The lines about one request.
