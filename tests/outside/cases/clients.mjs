@@ -25,12 +25,18 @@ export const CLIENTS = [
 
 export const client = (name) => CLIENTS.find((one) => one.name === name);
 
-/** Runs one client against `usher` and checks what every run has to show; gives claims and result. */
-export async function visit(client, usher, job) {
-  const url = client.transport === 'sse' ? usher.ready.sse : usher.ready.mcp;
-  const result = await runClient(client.name, client.command, [client.script], {
-    url, transport: client.transport, mode: client.mode, redirectUri: someRedirectUri(), ...job,
+const endpoint = (client, usher) => (client.transport === 'sse' ? usher.ready.sse : usher.ready.mcp);
+
+/** Runs one client against `usher` and gives what it reports. */
+export const send = (client, usher, job) =>
+  runClient(client.name, client.command, [client.script], {
+    url: endpoint(client, usher), transport: client.transport, mode: client.mode, redirectUri: someRedirectUri(), ...job,
   });
+
+/** The same, and checks what every run has to show; gives claims and result. */
+export async function visit(client, usher, job) {
+  const url = endpoint(client, usher);
+  const result = await send(client, usher, job);
   assert.ok(result.tools.includes('whoami'), `whoami is not among the tools: ${result.tools}`);
   assert.equal(result.version, client.version, 'protocol version');
   judgeWire(client, new URL(url).origin, result.http, Boolean(job.bearer));

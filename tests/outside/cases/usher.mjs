@@ -18,7 +18,7 @@ function binary() {
 
 const env = { NODE }; // for the stand-in only
 
-export const usherDev = (more = {}) => launch('usher dev', binary(), ['dev', ...anyPort, '--provider-listen', '127.0.0.1:0'], { env: { ...env, ...more } });
+export const usherDev = (more = {}, flags = []) => launch('usher dev', binary(), ['dev', ...anyPort, '--provider-listen', '127.0.0.1:0', ...flags], { env: { ...env, ...more } });
 
 const example = (name) => join(dirname(binary()), 'examples', name);
 

@@ -3,7 +3,9 @@
 //
 // Job (JSON on stdin): { url, transport: 'http'|'sse', mode?, clientId?, bearer?, redirectUri,
 // clientMetadataUrl?, noResource?, person: { username, password, decision?, untick? } }. Without `clientId` the client registers
-// itself; with `bearer` there is no sign-in and the token is sent as it is.
+// itself; with `bearer` there is no sign-in and the token is sent as it is. With `stay: { seconds, calls,
+// renewEvery? }` it stays for so long, calling `whoami` each second if it `calls`, and asking the SDK for a new
+// token so often.
 
 import { signIn } from '../sign_in.mjs';
 
@@ -103,23 +105,48 @@ export class Memory {
 export function recordingFetch(exchanges, names = []) {
   return async (input, init) => {
     const method = init?.method ?? 'GET';
-    const { origin, pathname } = new URL(input instanceof Request ? input.url : input);
+    const { origin, pathname, searchParams } = new URL(input instanceof Request ? input.url : input);
     const rpc = typeof init?.body === 'string' && init.body.startsWith('{') ? ` ${JSON.parse(init.body).method ?? 'response'}` : '';
     const response = await fetch(input, init);
     const sent = new Headers(init?.headers);
     const headers = Object.fromEntries(names.filter((name) => sent.has(name)).map((name) => [name, sent.get(name)]));
-    exchanges.push({ method, origin, path: pathname, rpc: rpc.trim(), status: response.status, headers });
+    const session = sent.get('mcp-session-id') ?? searchParams.get('sessionId');
+    const exchange = { method, origin, path: pathname, rpc: rpc.trim(), status: response.status, headers, session };
+    if (response.headers.get('content-type') === 'text/event-stream') hear(response.clone(), exchange);
+    exchanges.push(exchange);
     console.error(`${method} ${origin}${pathname}${rpc} -> ${response.status}`);
     return response;
   };
+}
+
+/** Writes down what a stream says, comments too, which no SDK passes on. */
+async function hear(response, exchange) {
+  exchange.said = '';
+  const decoder = new TextDecoder();
+  try {
+    for await (const chunk of response.body) exchange.said += decoder.decode(chunk, { stream: true });
+  } catch {
+    // The client has left it.
+  }
+}
+
+async function stay({ seconds, calls, renewEvery }, client, renew) {
+  const answers = [];
+  for (let second = 1; second <= seconds; second += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    if (renewEvery && second % renewEvery === 0) await renew();
+    if (calls) answers.push(await client.callTool({ name: 'whoami', arguments: {} }));
+  }
+  return answers;
 }
 
 /**
  * Connects (signing in when the server asks), lists the tools, calls `whoami` and says what happened.
  * @param {(memory: Memory|undefined, http: object[]) => {transport: object, client: object}} build
  * @param {(memory: Memory, transport: object) => Promise<void>} redeem  hands the code to the SDK
+ * @param {(memory: Memory, http: object[]) => Promise<void>} [renew]  has the SDK refresh its token
  */
-export async function run(job, UnauthorizedError, build, redeem, versionOf) {
+export async function run(job, UnauthorizedError, build, redeem, versionOf, renew) {
   const http = [];
   const memory = job.bearer ? undefined : new Memory(job);
   let { client, transport } = build(memory, http);
@@ -135,6 +162,7 @@ export async function run(job, UnauthorizedError, build, redeem, versionOf) {
   const { tools } = await client.listTools();
   const answer = await client.callTool({ name: 'whoami', arguments: {} });
   const version = versionOf(client, transport);
+  const stayed = job.stay && (await stay(job.stay, client, () => renew(memory, http)));
   await client.close();
   const result = {
     tools: tools.map((tool) => tool.name),
@@ -144,6 +172,7 @@ export async function run(job, UnauthorizedError, build, redeem, versionOf) {
     walk: memory?.walk,
     authorize: memory?.authorize,
     scope: memory?.tokens()?.scope,
+    stayed,
   };
   console.log(JSON.stringify({ result }));
 }

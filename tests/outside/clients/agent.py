@@ -74,17 +74,48 @@ def recorder(exchanges, names=()):
                 pass
         origin = f"{request.url.scheme}://{request.url.host}:{request.url.port}"
         headers = {name: request.headers[name] for name in names if name in request.headers}
-        exchanges.append({"method": request.method, "origin": origin, "path": request.url.path, "rpc": rpc, "status": response.status_code, "headers": headers})
+        session = request.headers.get("mcp-session-id") or request.url.params.get("sessionId")
+        exchange = {"method": request.method, "origin": origin, "path": request.url.path, "rpc": rpc, "status": response.status_code, "headers": headers, "session": session}
+        if response.headers.get("content-type", "").startswith("text/event-stream"):
+            response.stream = overheard(response.stream, exchange)
+        exchanges.append(exchange)
         print(request.method, origin + request.url.path, rpc, "->", response.status_code, file=sys.stderr)
 
     return {"response": [arrived]}
+
+
+def overheard(stream, exchange):
+    """The same stream, and what it says written down, comments too, which no SDK passes on."""
+    kind = next(base for base in type(stream).__mro__ if base.__name__ == "AsyncByteStream")
+    exchange["said"] = ""
+
+    class Overheard(kind):
+        async def __aiter__(self):
+            async for chunk in stream:
+                exchange["said"] += chunk.decode(errors="replace")
+                yield chunk
+
+        async def aclose(self):
+            await stream.aclose()
+
+    return Overheard()
+
+
+async def stay(job, client):
+    """Stays for as long as the job says, calling `whoami` each second if it says so; the SDK refreshes by itself."""
+    answers = []
+    for _ in range(job["stay"]["seconds"]):
+        await asyncio.sleep(1)
+        if job["stay"].get("calls"):
+            answers.append((await client.call_tool("whoami", {})).model_dump(mode="json", by_alias=True, exclude_none=True))
+    return answers
 
 
 def read_job():
     return json.load(sys.stdin)
 
 
-def report(memory, person, http, tools, answer, version):
+def report(memory, person, http, tools, answer, version, stayed=None):
     result = {
         "tools": [tool.name for tool in tools],
         "answer": answer.model_dump(mode="json", by_alias=True, exclude_none=True),
@@ -93,5 +124,6 @@ def report(memory, person, http, tools, answer, version):
         "walk": person.walk if person else None,
         "authorize": person.authorize if person else None,
         "scope": memory.tokens.scope if memory and memory.tokens else None,
+        "stayed": stayed,
     }
     print(json.dumps({"result": result}), flush=True)

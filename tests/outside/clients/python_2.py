@@ -3,7 +3,7 @@
 import asyncio
 
 import httpx2
-from agent import Memory, Person, read_job, recorder, report
+from agent import Memory, Person, read_job, recorder, report, stay
 from mcp import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.sse import sse_client
@@ -43,18 +43,19 @@ async def main():
 
     if job["transport"] == "sse":
         transport = sse_client(job["url"], headers=headers, httpx_client_factory=factory, auth=auth, timeout=30.0)
-        await talk(transport, memory, person, http)
+        await talk(transport, memory, person, http, job)
     else:
         async with factory(headers, httpx2.Timeout(30.0, read=60.0), auth) as client:
-            await talk(streamable_http_client(job["url"], http_client=client), memory, person, http)
+            await talk(streamable_http_client(job["url"], http_client=client), memory, person, http, job)
 
 
-async def talk(transport, memory, person, http):
+async def talk(transport, memory, person, http, job):
     async with Client(transport) as client:
         listed = await client.list_tools()
         answer = await client.call_tool("whoami", {})
         version = client.protocol_version
-    report(memory, person, http, listed.tools, answer, version)
+        stayed = await stay(job, client) if job.get("stay") else None
+    report(memory, person, http, listed.tools, answer, version, stayed)
 
 
 asyncio.run(main())

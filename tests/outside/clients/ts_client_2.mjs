@@ -1,7 +1,7 @@
 // @modelcontextprotocol/client (the second line of the TypeScript SDK), unmodified, with its own OAuth.
 // `mode: 'auto'` negotiates (2026-07-28 first); without it the client opens with `initialize`.
 
-import { Client, SSEClientTransport, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
+import { Client, SSEClientTransport, StreamableHTTPClientTransport, UnauthorizedError, auth } from '@modelcontextprotocol/client';
 import { readJob, recordingFetch, run } from './agent.mjs';
 
 const job = await readJob();
@@ -21,4 +21,5 @@ await run(
   build,
   (memory, transport) => transport.finishAuth(memory.callback()),
   (client) => client.getNegotiatedProtocolVersion(),
+  (memory, http) => auth(memory, { serverUrl: job.url, fetchFn: recordingFetch(http) }),
 );
