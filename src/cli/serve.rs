@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{logs, output, settings::Settings};
 use crate::{
-    config::Config,
+    config::{Config, Overruled},
     server::{Running, Server},
     shutdown::Signals,
 };
@@ -39,15 +39,23 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let verification = arguments
         .verification
         .map(|method| ("issuer.verification".to_owned(), method));
-    let config = arguments
-        .settings
-        .read(Config::default(), issuer.into_iter().chain(verification))?;
+    let own = issuer.into_iter().chain(verification);
+    let sources = arguments.settings.sources(own);
+    let config = sources.read(Config::default())?;
     anyhow::ensure!(
         config.has_issuer(),
         "no authorization server: name it by --issuer, USHER_ISSUER_URL or issuer.url in the file \
          (to try without one: usher dev)"
     );
     let logs = logs::start_for_server(&config)?;
+    for Overruled { key, by, of } in sources.overruled() {
+        tracing::info!(
+            setting = key,
+            by,
+            of,
+            "one source of settings overrules another"
+        );
+    }
     let signals = Signals::listen()?;
     let running = Server::new(config).start()?;
     logs.count_in(&running);

@@ -47,6 +47,11 @@ impl Settings {
         defaults: Config,
         more: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Config, ConfigError> {
+        self.sources(more).read(defaults)
+    }
+
+    /// The same sources, for who wants to know more of them.
+    pub(super) fn sources(&self, more: impl IntoIterator<Item = (String, String)>) -> Sources<'_> {
         let mut flags = self.set.clone();
         let mut add = |key: &str, value: Option<String>| {
             flags.extend(value.map(|value| (key.to_owned(), value)));
@@ -69,12 +74,11 @@ impl Settings {
             self.log_format.as_ref().map(LogFormat::to_string),
         );
         flags.extend(more);
-        let sources = Sources {
+        Sources {
             file: self.config.as_deref(),
             environment: environment(),
             flags,
-        };
-        sources.read(defaults)
+        }
     }
 }
 

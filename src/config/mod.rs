@@ -7,6 +7,7 @@ mod check;
 mod issuer;
 mod keys;
 mod load;
+mod overruled;
 mod table;
 mod watching;
 
@@ -18,6 +19,7 @@ use std::{
 pub use issuer::{ISSUERS_MAX, IssuerSection, VerifierSection};
 pub use keys::{Key, markdown};
 pub use load::{ConfigError, Problem, Sources};
+pub use overruled::Overruled;
 pub use table::KEYS;
 pub use watching::{AuditConfig, AuditTo, LogConfig, LogFormat, NoRatio, OtlpConfig, Ratio};
 

@@ -100,8 +100,18 @@ fn flags_win_over_the_environment_and_the_environment_over_the_file() {
     };
 
     let config = sources.read(Config::default()).unwrap();
+    let overruled = sources.overruled();
     fs::remove_file(&path).unwrap();
 
+    let of = |key, by, of| Overruled { key, by, of };
+    assert_eq!(
+        overruled,
+        [
+            of("issuer.leeway", "environment", "file"),
+            of("fetch.deadline", "environment", "file"),
+            of("issuer.leeway", "flag", "environment"),
+        ]
+    );
     assert_eq!(config.issuer.leeway.to_string(), "3s");
     assert_eq!(config.fetch.deadline.to_string(), "2s");
     assert_eq!(config.router.session.idle_after.to_string(), "1min");
