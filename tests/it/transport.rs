@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::kit::{
-    Ask, Item, Mcp, Scene, Sse, eventually,
+    Ask, BOUND, Item, Mcp, Scene, Sse, eventually,
     mcp::{call, initialize},
     notification, request,
     tools::{Gate, ODD},
@@ -471,7 +472,9 @@ async fn of_two_authorization_headers_neither_is_used() {
     for second in [&bob, &alice, "", "x"] {
         for target in ["/sse", "/mcp"] {
             let ask = Ask::stream(&scene, target, &alice).bearer(second);
-            let reply = scene.ask(&ask).await.is(400);
+            // Whoever is let in gets a stream, which does not end.
+            let reply = timeout(BOUND, scene.ask(&ask)).await.expect("no stream");
+            let reply = reply.is(400);
             assert!(reply.challenge().contains("error=\"invalid_request\""));
         }
     }
@@ -870,6 +873,24 @@ async fn a_notification_or_a_response_is_accepted_without_a_word() {
         let reply = mcp.post(&message).await.is(202);
         assert!(reply.body.is_empty(), "{}", reply.text());
     }
+}
+
+// T34: nothing is said either where there is no session to hear it in (2026-07-28).
+#[tokio::test]
+async fn a_notification_without_a_session_is_accepted_without_a_word() {
+    let scene = Scene::new().await;
+    let token = scene.token("alice");
+
+    for method in ["notifications/cancelled", "notifications/of-another-age"] {
+        let mut message = notification(method);
+        message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+        let ask = Ask::post(&scene, "/mcp", &token, &message)
+            .header("MCP-Protocol-Version", "2026-07-28")
+            .header("Mcp-Method", method);
+        let reply = scene.ask(&ask).await.is(202);
+        assert!(reply.body.is_empty(), "{}", reply.text());
+    }
+    scene.assert_no_state();
 }
 
 // T35, scaled
