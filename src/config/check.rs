@@ -30,6 +30,7 @@ const ABOVE_ZERO: &[&str] = &[
     "session.initialize_deadline",
     "session.calls_max",
     "session.mailbox_max",
+    "call.per_principal_max",
     "handler.call_deadline",
     "handler.input_deadline",
     "registration.per_address_per_minute",

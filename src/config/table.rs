@@ -255,6 +255,8 @@ keys! {
         "Calls at once in one session; one more gets a 429.";
     plain "session.mailbox_max" = router.session.mailbox_max, COUNT,
         "Messages that may wait for one session; one more gets a 429.";
+    plain "call.per_principal_max" = router.calls_per_principal_max, COUNT,
+        "Calls and streams of one caller without a session (2026-07-28) at once; one more gets a 429.";
     plain "handler.call_deadline" = handler.call_deadline, DURATION,
         "How long a tool may run.";
     plain "handler.input_deadline" = handler.input_deadline, DURATION,

@@ -11,6 +11,9 @@ pub enum RouteError {
     /// The caller has as many sessions as one may have.
     #[error("too many sessions of one caller")]
     PrincipalFull,
+    /// The caller has as much open without a session as one may have.
+    #[error("too many calls of one caller")]
+    CallsFull,
     /// The server has as many sessions as it may have.
     #[error("too many sessions on this server")]
     NodeFull,

@@ -38,6 +38,9 @@ pub struct Config {
     /// Sessions of one caller (issuer, client id, subject); one more is answered 429. Above zero;
     /// default 32.
     pub per_principal_max: usize,
+    /// Calls and streams without a session (2026-07-28) that one caller has open at once; one more is
+    /// answered 429. Above zero; default 256.
+    pub calls_per_principal_max: usize,
     /// Threads that session actors run on. Above zero; default one for each processor.
     pub threads: usize,
     /// Limits on each session.
@@ -49,6 +52,7 @@ impl Default for Config {
         Self {
             sessions_max: 20_000,
             per_principal_max: 32,
+            calls_per_principal_max: 256,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             session: session::Config::default(),
         }
@@ -81,7 +85,7 @@ impl RouterHandle {
         metrics: Metrics,
         clock: Clock,
     ) -> Self {
-        let leases = Leases::default();
+        let leases = Leases::new(config.calls_per_principal_max);
         let table = Arc::new(Table::default());
         let stopping = CancellationToken::new();
         let router = Router {
@@ -270,9 +274,15 @@ impl RouterHandle {
     }
 
     /// Lets a caller keep something open without a session, as long as it may be here.
-    #[must_use]
-    pub fn lease(&self, principal: Principal) -> Lease {
-        self.leases.grant(principal)
+    ///
+    /// # Errors
+    /// [`RouteError::CallsFull`]: it has as much open as one may have.
+    pub fn lease(&self, principal: Principal) -> Result<Lease, RouteError> {
+        let lease = self.leases.grant(principal);
+        lease.ok_or_else(|| {
+            self.metrics.limit_hit(Limit::CallsPerPrincipal);
+            RouteError::CallsFull
+        })
     }
 
     fn meant(&self, filter: &SessionFilter) -> impl Iterator<Item = SessionRef> {

@@ -2,7 +2,8 @@
 //! `subscriptions/listen` streams.
 //!
 //! Each takes a [`Lease`] and ends when that is over. The router's sweep looks at all of them, as it
-//! looks at sessions, so that they end with the token and with the caller's leave to be here.
+//! looks at sessions, so that they end with the token and with the caller's leave to be here. One caller
+//! has only so many at once.
 
 use std::{
     fmt,
@@ -12,23 +13,25 @@ use std::{
     },
 };
 
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 use tokio::sync::Notify;
 
 use crate::{
-    auth::Principal,
+    auth::{Owner, Principal},
     outlet::CloseReason,
     protocol::{RpcError, codes},
 };
 
 /// All leases of a server. Clones share them. As many as there are requests under way.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Leases(Arc<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     last: AtomicU64,
     open: DashMap<u64, LeaseRef>,
+    per_owner: DashMap<Owner, usize>,
+    per_owner_max: usize,
 }
 
 /// A lease as the sweep holds it. Cheap to clone.
@@ -46,6 +49,7 @@ struct Terms {
 #[derive(Debug)]
 pub struct Lease {
     number: u64,
+    owner: Owner,
     terms: LeaseRef,
     leases: Leases,
 }
@@ -54,9 +58,27 @@ pub struct Lease {
 pub(super) struct Holder(Mutex<Principal>);
 
 impl Leases {
-    /// Lets a caller keep something open.
+    /// Of each caller (issuer, client id, subject) so many at once.
     #[must_use]
-    pub fn grant(&self, principal: Principal) -> Lease {
+    pub fn new(per_owner_max: usize) -> Self {
+        Self(Arc::new(Inner {
+            last: AtomicU64::default(),
+            open: DashMap::new(),
+            per_owner: DashMap::new(),
+            per_owner_max,
+        }))
+    }
+
+    /// Lets a caller keep something open, unless it has as much open as one may have.
+    #[must_use]
+    pub fn grant(&self, principal: Principal) -> Option<Lease> {
+        let owner = principal.owner();
+        let mut count = self.0.per_owner.entry(owner).or_default();
+        if *count >= self.0.per_owner_max {
+            return None;
+        }
+        *count += 1;
+        drop(count);
         let number = self.0.last.fetch_add(1, Ordering::Relaxed);
         let terms = LeaseRef(Arc::new(Terms {
             holder: Holder::new(principal),
@@ -64,11 +86,12 @@ impl Leases {
             ended: Notify::new(),
         }));
         self.0.open.insert(number, terms.clone());
-        Lease {
+        Some(Lease {
             number,
+            owner,
             terms,
             leases: self.clone(),
-        }
+        })
     }
 
     /// All there are, without holding the table while something is done with them.
@@ -84,10 +107,10 @@ impl Leases {
         self.0.open.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is none, of nobody.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.open.is_empty()
+        self.0.open.is_empty() && self.0.per_owner.is_empty()
     }
 }
 
@@ -122,7 +145,14 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.leases.0.open.remove(&self.number);
+        let leases = &self.leases.0;
+        leases.open.remove(&self.number);
+        if let Entry::Occupied(mut count) = leases.per_owner.entry(self.owner) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 }
 

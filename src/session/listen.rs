@@ -258,7 +258,7 @@ mod tests {
         let (outlet, mut frames) = outlet(queue::Config::default());
         let wish = json!({ "toolsListChanged": true, "resourceSubscriptions": ["a"] });
         let listening = listening(&wish).unwrap();
-        let lease = Leases::default().grant(alice());
+        let lease = Leases::new(1).grant(alice()).unwrap();
         let served =
             tokio::spawn(listening.tell_until(changes.listen(), outlet, stopping.clone(), lease));
 
@@ -287,9 +287,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_lease_that_is_over_ends_the_stream_with_its_reason() {
-        let (changes, leases) = (Changes::default(), Leases::default());
+        let (changes, leases) = (Changes::default(), Leases::new(1));
         let (outlet, mut frames) = outlet(queue::Config::default());
-        let (stopping, lease) = (CancellationToken::new(), leases.grant(alice()));
+        let (stopping, lease) = (CancellationToken::new(), leases.grant(alice()).unwrap());
         let listening = listening(&json!({ "toolsListChanged": true })).unwrap();
         let served = tokio::spawn(listening.tell_until(changes.listen(), outlet, stopping, lease));
         next(&mut frames).await;

@@ -160,7 +160,7 @@ impl RefusalKind {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Route(error) => match error {
                 RouteError::Unknown => StatusCode::NOT_FOUND,
-                RouteError::PrincipalFull => StatusCode::TOO_MANY_REQUESTS,
+                RouteError::PrincipalFull | RouteError::CallsFull => StatusCode::TOO_MANY_REQUESTS,
                 RouteError::NodeFull | RouteError::Stopping | RouteError::Broken => {
                     StatusCode::SERVICE_UNAVAILABLE
                 }
@@ -266,6 +266,7 @@ impl RefusalKind {
             Self::Route(error) => match error {
                 RouteError::Unknown | RouteError::Session(SessionError::Over) => "session_unknown",
                 RouteError::PrincipalFull => "sessions_of_principal",
+                RouteError::CallsFull => "calls_of_principal",
                 RouteError::NodeFull => "sessions_of_server",
                 RouteError::Stopping | RouteError::Session(SessionError::Stopping) => "stopping",
                 RouteError::Broken => "broken",
@@ -296,7 +297,8 @@ fn retry_after(error: RouteError) -> Option<Duration> {
         RouteError::PrincipalFull => 30,
         RouteError::NodeFull | RouteError::Broken => 10,
         RouteError::Stopping => 2,
-        RouteError::Session(SessionError::Busy | SessionError::TooManyCalls) => 1,
+        RouteError::CallsFull
+        | RouteError::Session(SessionError::Busy | SessionError::TooManyCalls) => 1,
         RouteError::Unknown | RouteError::Session(_) => return None,
     };
     Some(Duration::from_secs(seconds))

@@ -142,6 +142,7 @@ async fn answer_modern(
 
     let (outlet, frames) = outlet(door.stream);
     let lease = door.router.lease(principal.clone());
+    let lease = lease.map_err(|error| Refusal::of(Some(&request.id), error))?;
     if request.method == Method::SubscriptionsListen {
         let listening = Listening::read(&request).map_err(bad_request)?;
         let agreed = listening.agree(&door.handler, &principal, &meta);

@@ -1,6 +1,6 @@
 //! 2026-07-28: requests that stand alone (T13, T14, and what its headers must repeat).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcp_usher::{
     handler::{CallContext, NoArguments, Tool},
@@ -8,7 +8,7 @@ use mcp_usher::{
 };
 use serde_json::{Value, json};
 
-use crate::kit::{Ask, Mcp, Scene, eventually, request, tools::Gate, within};
+use crate::kit::{Ask, BOUND, Mcp, Scene, eventually, request, tools::Gate, within};
 
 const VERSION: &str = "2026-07-28";
 
@@ -252,4 +252,42 @@ async fn an_error_after_a_log_message_ends_a_stream_that_is_well() {
     let text = reply.text();
     assert!(text.contains("about to ask"), "{text}");
     assert!(text.contains("-32021"), "{text}");
+}
+
+// S32: without sessions there is a bound as well, for calls and streams together.
+#[tokio::test]
+async fn what_one_caller_has_open_is_bounded_and_others_are_not_disturbed() {
+    let gate = Gate::default();
+    let scene = Scene::of(
+        |config| config.router.calls_per_principal_max = 2,
+        vec![gate.tool()],
+    )
+    .await;
+    let (alice, bob) = (scene.token("alice"), scene.token("bob"));
+    let mut waiting = scene.wire().await;
+    let params = json!({ "name": "wait" });
+    let ask = Ask::modern(&scene, &alice, 1, "tools/call", params);
+    waiting.send_ask(&ask).await;
+    eventually("the call runs", || gate.begun() == 1).await;
+    let wish = json!({ "notifications": { "toolsListChanged": true } });
+    let ask = Ask::modern(&scene, &alice, 2, "subscriptions/listen", wish);
+    let mut stream = scene.events(&ask).await;
+    stream.message().await;
+
+    let refused = scene.ask(&whoami(&scene, &alice)).await.is(429);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(refused.json()["id"], 1);
+    scene.ask(&whoami(&scene, &bob)).await.is(200);
+    let hits = "usher_limit_hit_total{limit=\"call.per_principal_max\"}";
+    assert_eq!(scene.metric(hits), 1);
+
+    // Of a client that leaves, nothing is held.
+    stream.reset();
+    let started = Instant::now();
+    while scene.ask(&whoami(&scene, &alice)).await.status == 429 {
+        assert!(started.elapsed() < BOUND, "its place is held");
+    }
+    gate.release(1);
+    waiting.reply().await.is(200);
+    scene.assert_no_state();
 }
