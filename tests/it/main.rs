@@ -53,6 +53,8 @@ mod resume;
 #[cfg(test)]
 mod rmcp;
 #[cfg(test)]
+mod rmcp_client;
+#[cfg(test)]
 mod session;
 #[cfg(test)]
 mod shutdown;
