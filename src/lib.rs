@@ -29,6 +29,7 @@ pub mod bridge;
 pub mod config;
 pub mod fetch;
 pub mod handler;
+pub mod logto;
 pub mod metadata;
 mod oauth;
 pub mod outlet;

@@ -15,7 +15,7 @@ use std::{
 const FLOORS: [&[&str]; 13] = [
     &["time", "scope", "units", "secret", "protocol", "page"],
     &["outlet", "shutdown", "fetch", "oauth", "setups", "skills"],
-    &["telemetry", "metadata"],
+    &["telemetry", "metadata", "logto"],
     &["auth", "registration"],
     &["handler", "idp", "bridge"],
     &["session", "rmcp"],

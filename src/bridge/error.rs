@@ -154,7 +154,9 @@ impl From<Refused> for Refusal {
         match refused {
             Refused::Closed => Self::Closed,
             Refused::Token => Self::InvalidToken,
-            Refused::TooMany(retry_after) => Self::TooManyRegistrations(retry_after),
+            Refused::TooManyFromAddress(retry_after) | Refused::TooMany(retry_after) => {
+                Self::TooManyRegistrations(retry_after)
+            }
         }
     }
 }

@@ -42,6 +42,7 @@ use crate::{
     registration::{Admission, Config, Directory, Registrar},
     scope::Scopes,
     secret::{Secret, SecretError},
+    telemetry::Metrics,
     time::Clock,
     units::PublicUrl,
 };
@@ -63,6 +64,7 @@ pub(crate) struct Rooms<'a> {
     /// Who keeps the clients.
     pub(crate) registrar: Arc<dyn Registrar>,
     pub(crate) fetcher: Fetcher,
+    pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
 }
 
@@ -100,6 +102,7 @@ pub(crate) struct Bridge {
     upstream: Upstream,
     sealer: Sealer,
     cookie: BrowserCookie,
+    metrics: Metrics,
     clock: Clock,
 }
 
@@ -137,6 +140,7 @@ impl Bridge {
             upstream: Upstream::new(rooms.discovery, rooms.fetcher),
             sealer: Sealer::new(&key, previous.as_ref())?,
             cookie: BrowserCookie::of(url),
+            metrics: rooms.metrics,
             clock: rooms.clock,
         })
     }

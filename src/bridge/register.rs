@@ -11,18 +11,13 @@ use serde_json::Value;
 
 use super::{Bridge, answer, error::Refusal};
 use crate::{
-    oauth::{
-        client_metadata::{VerifiedClientMetadata, line},
-        redirect_uri::RedirectUri,
-    },
-    registration::{Client, NewClient, Origin, Registered},
+    oauth::redirect_uri::RedirectUri,
+    registration::{Client, NewClient, Origin, Refused, Registered},
     scope::Scopes,
     secret::Secret,
+    telemetry::Limit,
     time::Timestamp,
 };
-
-/// Longest contact and software id that are kept, in characters.
-const LINE_CHARACTERS_MAX: usize = 120;
 
 /// RFC 7591 §3.2.1 and RFC 7592 §3: the client's id and its metadata as it was kept.
 #[derive(Debug, Serialize)]
@@ -71,12 +66,19 @@ async fn register(
     bridge.admission.admit(answer::bearer(request))?;
     let metadata = json_object(request, body)?;
     let new = bridge.client_described_by(&metadata)?;
-    bridge.admission.count(address)?;
+    bridge.admission.count(address).inspect_err(|refused| {
+        let limit = match refused {
+            Refused::TooManyFromAddress(_) => Limit::RegistrationsPerAddress,
+            _ => Limit::RegistrationsPerHour,
+        };
+        bridge.metrics.limit_hit(limit);
+    })?;
     if bridge.dry_run {
         audit("registration_tried", None, &new, address);
         return Err(Refusal::Closed);
     }
     if bridge.directory.count().await? >= bridge.clients_max {
+        bridge.metrics.limit_hit(Limit::RegisteredClients);
         return Err(Refusal::Full);
     }
     let registered = bridge.directory.create(&new).await?;
@@ -110,29 +112,11 @@ fn audit(event: &str, client_id: Option<&str>, new: &NewClient, address: Option<
 }
 
 impl Bridge {
-    /// What a client says of itself, read member by member: whatever else was sent is dropped unread.
+    /// The client that describes itself like this.
     pub(super) fn client_described_by(&self, metadata: &Value) -> Result<NewClient, Refusal> {
-        let read = VerifiedClientMetadata::check(metadata)?;
-        let short = |value: Option<&Value>| {
-            let text = value.and_then(Value::as_str).map(line);
-            text.filter(|text| (1..=LINE_CHARACTERS_MAX).contains(&text.chars().count()))
-        };
-        Ok(NewClient {
-            name: read.client_name,
-            redirect_uris: read.redirect_uris,
-            application_type: read.application_type,
-            authentication: read.authentication,
-            refreshes: read.refreshes,
-            scopes: self.scopes.clone(),
-            software_id: short(metadata.get("software_id")),
-            contact: short(
-                metadata
-                    .get("contacts")
-                    .and_then(|contacts| contacts.get(0)),
-            ),
-            origin: Origin::Registration,
-            registered_at: self.clock.now(),
-        })
+        let (scopes, now) = (self.scopes.clone(), self.clock.now());
+        let described = NewClient::described_by(metadata, scopes, Origin::Registration, now);
+        Ok(described?)
     }
 
     /// What a client is told of itself.

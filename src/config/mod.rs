@@ -24,7 +24,7 @@ pub use table::KEYS;
 pub use watching::{AuditConfig, AuditTo, LogConfig, LogFormat, NoRatio, OtlpConfig, Ratio};
 
 use crate::{
-    fetch, handler, registration, router,
+    fetch, handler, logto, registration, router,
     scope::Scopes,
     skills, transport,
     units::{HumanDuration, PublicUrl},
@@ -51,6 +51,8 @@ pub struct Config {
     pub router: router::Config,
     /// Calls.
     pub handler: handler::Config,
+    /// The Logto tenant that keeps them.
+    pub logto: logto::Config,
     /// Agents that register here.
     pub registration: registration::Config,
     /// Skills offered from a folder.

@@ -118,6 +118,20 @@ const SECRET: Key = key!(
     }
 );
 
+const LOGTO_SECRET: Key = key!(
+    "logto.client_secret",
+    TEXT,
+    "The secret itself, for the environment; prefer the file.",
+    |config| {
+        let secret = config.logto.client_secret.as_ref();
+        secret.map(|_hidden| "(set)".to_owned()).unwrap_or_default()
+    },
+    |config, text| {
+        config.logto.client_secret = (!text.is_empty()).then(|| Secret::new(text));
+        Ok(())
+    }
+);
+
 const ADMIN_TOKEN_FILE: Key = key!(
     "server.admin_token_file",
     "path",
@@ -283,6 +297,15 @@ keys! {
         "File with the key that seals what travels with browsers and clients, from openssl rand -hex 32; the same on every node, not readable by others.";
     path "registration.previous_key_file" = registration.previous_key_file, PATH,
         "File with the key before it, which still opens what it sealed.";
+    optional "logto.client_id" = logto.client_id, TEXT,
+        "A machine-to-machine application with the role Logto Management API access: it may do everything in its tenant, so only this server should have it.";
+    path "logto.client_secret_file" = logto.client_secret_file, PATH,
+        "File with its secret; not readable by others.";
+    custom LOGTO_SECRET;
+    optional "logto.endpoint" = logto.endpoint, "URL, as https://acme.logto.app",
+        "Where Logto is, if not where the issuer is.";
+    optional "logto.resource" = logto.resource, TEXT,
+        "The Management API's resource indicator, if it is neither https://TENANT.logto.app/api nor https://default.logto.app/api.";
     path "skills.directory" = skills.directory, PATH,
         "A folder of skills to offer, read once at the start; every folder below it with a SKILL.md is one.";
     plain "skills.max" = skills.skills_max, COUNT,

@@ -29,7 +29,9 @@ pub(crate) enum Refused {
     Closed,
     /// The initial access token is missing or wrong.
     Token,
-    /// Too many of late; when one more is taken.
+    /// Too many of late from this address; when one more is taken.
+    TooManyFromAddress(Duration),
+    /// Too many of late in all; when one more is taken.
     TooMany(Duration),
 }
 
@@ -102,7 +104,8 @@ impl Admission {
             by_address,
         } = &mut *book;
         let all = of_now(all, now, HOUR);
-        all.check(now, self.per_hour, HOUR)?;
+        all.check(now, self.per_hour, HOUR)
+            .map_err(Refused::TooMany)?;
         let ours = match address.map(network) {
             Some(address) => {
                 if !by_address.contains_key(&address) && by_address.len() >= ADDRESSES_MAX {
@@ -118,7 +121,8 @@ impl Admission {
             }
             None => of_now(others, now, MINUTE),
         };
-        ours.check(now, self.per_minute, MINUTE)?;
+        ours.check(now, self.per_minute, MINUTE)
+            .map_err(Refused::TooManyFromAddress)?;
         ours.count += 1;
         all.count += 1;
         Ok(())
@@ -152,13 +156,12 @@ impl Window {
         }
     }
 
-    fn check(&self, now: Instant, limit: u32, length: Duration) -> Result<(), Refused> {
+    /// Whether there is room for one more, or when there will be.
+    fn check(&self, now: Instant, limit: u32, length: Duration) -> Result<(), Duration> {
         if self.count < limit {
             return Ok(());
         }
-        Err(Refused::TooMany(
-            length.saturating_sub(now - self.began) + Duration::from_secs(1),
-        ))
+        Err(length.saturating_sub(now - self.began) + Duration::from_secs(1))
     }
 }
 

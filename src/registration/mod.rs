@@ -8,9 +8,13 @@
 mod admission;
 mod config;
 mod directory;
+mod logto;
+mod record;
 mod registrar;
+mod scopes;
 
 pub(crate) use admission::{Admission, Refused};
 pub use config::{Config, Mode, Who};
 pub(crate) use directory::Directory;
+pub(crate) use logto::{LogtoRegistrar, client_of, is_half_made};
 pub(crate) use registrar::{Client, NewClient, Origin, Registered, Registrar, RegistrarError};

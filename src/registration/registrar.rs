@@ -4,10 +4,11 @@ use std::{fmt, time::Duration};
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     oauth::{
-        client_metadata::AuthenticationMethod,
+        client_metadata::{AuthenticationMethod, Refusal, VerifiedClientMetadata, line},
         redirect_uri::{ApplicationType, RedirectUri, destination},
     },
     scope::Scopes,
@@ -104,7 +105,41 @@ pub(crate) trait Registrar: fmt::Debug + Send + Sync {
     fn count(&self) -> BoxFuture<'_, Result<usize, RegistrarError>>;
 }
 
+/// Longest contact and software id that are kept, in characters.
+const LINE_CHARACTERS_MAX: usize = 120;
+
 impl NewClient {
+    /// What a client says of itself (RFC 7591 §2), read member by member: whatever else is there is
+    /// dropped unread.
+    ///
+    /// # Errors
+    /// The metadata, or one of the redirect URIs.
+    pub(crate) fn described_by(
+        metadata: &Value,
+        scopes: Scopes,
+        origin: Origin,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        let read = VerifiedClientMetadata::check(metadata)?;
+        let short = |value: Option<&Value>| {
+            let text = value.and_then(Value::as_str).map(line);
+            text.filter(|text| (1..=LINE_CHARACTERS_MAX).contains(&text.chars().count()))
+        };
+        let contacts = metadata.get("contacts");
+        Ok(Self {
+            name: read.client_name,
+            redirect_uris: read.redirect_uris,
+            application_type: read.application_type,
+            authentication: read.authentication,
+            refreshes: read.refreshes,
+            scopes,
+            software_id: short(metadata.get("software_id")),
+            contact: short(contacts.and_then(|contacts| contacts.get(0))),
+            origin,
+            registered_at: now,
+        })
+    }
+
     /// What users read when they are asked: its name, that nobody vouches for it, and where it leads
     /// (R11), since the registrar would show them the bridge's address.
     pub(crate) fn display_name(&self) -> String {

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use crate::{
     bridge::BridgeError, config::ConfigError, fetch::FetchError, handler::HandlerError,
-    secret::SecretError, skills::SkillError,
+    logto::LogtoError, secret::SecretError, skills::SkillError,
 };
 #[cfg(feature = "dev-idp")]
 use crate::{idp::IdpError, metadata::IssuerError};
@@ -53,6 +53,9 @@ pub enum ServerError {
     /// Agents were to register here, and can't.
     #[error("could not set up the registration of agents")]
     Bridge(#[source] BridgeError),
+    /// Logto can't be asked to keep them.
+    #[error("could not set up the Management API of Logto")]
+    Logto(#[source] LogtoError),
     /// Nobody keeps the agents that register.
     #[error(
         "registration.mode is bridge, and there is nobody to keep the clients: name a Logto by logto.client_id"

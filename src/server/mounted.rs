@@ -18,8 +18,9 @@ use crate::{
     config,
     fetch::Fetcher,
     handler::{Catalog, Handler},
+    logto::Management,
     metadata::{Issuer, ProtectedResources, ResourceConfig},
-    registration::Mode,
+    registration::{LogtoRegistrar, Mode, Registrar},
     router::RouterHandle,
     skills::read_folder,
     telemetry::{self, Check, Health, Metrics},
@@ -105,8 +106,12 @@ impl Mounted {
                     resources: &resources,
                     advertised_scopes: &config.resource.scopes,
                     discovery: verifier.discovery().clone(),
-                    registrar: registrar.ok_or(ServerError::NoRegistrar)?,
+                    registrar: match registrar {
+                        Some(registrar) => registrar,
+                        None => registrar_of(&config, &issuer, &url, &resources, &fetcher)?,
+                    },
                     fetcher,
+                    metrics: metrics.clone(),
                     clock,
                 };
                 let bridge = Bridge::new(&config.registration, rooms);
@@ -279,6 +284,30 @@ impl Mounted {
     pub(super) fn door(&self) -> &Data<Door> {
         &self.0.door
     }
+}
+
+/// The Logto tenant of this issuer, where its Management API may be asked.
+fn registrar_of(
+    config: &config::Config,
+    issuer: &Issuer,
+    url: &PublicUrl,
+    resources: &ProtectedResources,
+    fetcher: &Fetcher,
+) -> Result<Arc<dyn Registrar>, ServerError> {
+    if !config.logto.is_set() {
+        return Err(ServerError::NoRegistrar);
+    }
+    let management = Management::new(&config.logto, issuer.as_str(), fetcher.clone());
+    let management = Arc::new(management.map_err(ServerError::Logto)?);
+    let indicators = resources
+        .documents()
+        .map(|(_, document)| document.resource.clone());
+    let callback = url.join("/callback");
+    Ok(Arc::new(LogtoRegistrar::new(
+        management,
+        callback,
+        indicators.collect(),
+    )))
 }
 
 /// Our own documents, one for each form of the well-known path.

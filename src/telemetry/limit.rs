@@ -24,6 +24,9 @@ pub enum Limit {
     TasksKeptPerPrincipal,
     TaskResult,
     TaskQuestions,
+    RegistrationsPerAddress,
+    RegistrationsPerHour,
+    RegisteredClients,
 }
 
 impl Limit {
@@ -48,6 +51,9 @@ impl Limit {
             Self::TasksKeptPerPrincipal => "task.kept_per_principal_max",
             Self::TaskResult => "task.result_max",
             Self::TaskQuestions => "task.questions_max",
+            Self::RegistrationsPerAddress => "registration.per_address_per_minute",
+            Self::RegistrationsPerHour => "registration.per_hour",
+            Self::RegisteredClients => "registration.clients_max",
         }
     }
 }

@@ -1,0 +1,246 @@
+//! Applications: third-party ones, which agents are, and what their users may be asked for.
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    LogtoError, Management, Page,
+    management::{PAGE_SIZE, json as read_json},
+};
+use crate::secret::Secret;
+
+/// An application as Logto has it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Application {
+    /// Its client id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `Native`, `SPA`, `Traditional`, `MachineToMachine` or one to come.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether users are asked for consent.
+    #[serde(default)]
+    pub is_third_party: bool,
+    /// Milliseconds since 1970.
+    #[serde(default)]
+    pub created_at: u64,
+    /// Whatever its maker keeps there.
+    #[serde(default)]
+    pub custom_data: Value,
+}
+
+/// Kinds of applications that Usher makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum ApplicationKind {
+    /// Public.
+    Native,
+    /// Confidential.
+    Traditional,
+}
+
+/// An application to be made. Every member is Usher's own words.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewApplication {
+    /// Its name.
+    pub name: String,
+    /// Fixed for good.
+    #[serde(rename = "type")]
+    pub kind: ApplicationKind,
+    /// For those who look at it in the Console.
+    pub description: String,
+    /// Fixed for good.
+    pub is_third_party: bool,
+    /// Where Logto sends users back to.
+    #[serde(serialize_with = "client_metadata", rename = "oidcClientMetadata")]
+    pub redirect_uris: Vec<String>,
+    /// Free.
+    pub custom_data: Value,
+}
+
+/// What a third-party application may ask its users for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsentScopes {
+    /// Of the user's data, as `email`.
+    pub user_scopes: Vec<String>,
+    /// Ids of API resources' scopes.
+    pub resource_scopes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct SecretEntry {
+    name: String,
+    value: String,
+}
+
+fn client_metadata<S: serde::Serializer>(
+    redirect_uris: &[String],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    json!({ "redirectUris": redirect_uris, "postLogoutRedirectUris": [] }).serialize(serializer)
+}
+
+const APPLICATIONS: &str = "applications";
+
+impl Management {
+    /// Makes an application. Asked once: if the answer is lost, it may be there all the same.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn create_application(
+        &self,
+        new: &NewApplication,
+    ) -> Result<Application, LogtoError> {
+        let body = json!(new);
+        read_json(
+            &self
+                .write("application", Method::POST, &[APPLICATIONS], &body)
+                .await?,
+        )
+    }
+
+    /// An application by its id.
+    ///
+    /// # Errors
+    /// See [`LogtoError`]; not [`LogtoError::NotFound`].
+    pub async fn application(&self, id: &str) -> Result<Option<Application>, LogtoError> {
+        match self.read("application", &[APPLICATIONS, id], &[]).await {
+            Ok(application) => Ok(Some(application)),
+            Err(LogtoError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes name and custom data. False if there is no such application.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn change_application(
+        &self,
+        id: &str,
+        name: &str,
+        custom_data: &Value,
+    ) -> Result<bool, LogtoError> {
+        let body = json!({ "name": name, "customData": custom_data });
+        let path = [APPLICATIONS, id];
+        match self.write("application", Method::PATCH, &path, &body).await {
+            Ok(_) => Ok(true),
+            Err(LogtoError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes an application. False if there was none.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn delete_application(&self, id: &str) -> Result<bool, LogtoError> {
+        self.remove(&[APPLICATIONS, id]).await
+    }
+
+    /// A part of all third-party applications, at most 100; the first part is 1.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn third_party_applications(
+        &self,
+        page: usize,
+        size: usize,
+    ) -> Result<Page<Application>, LogtoError> {
+        let query = [("isThirdParty", "true")];
+        self.page(&[APPLICATIONS], &query, page, size.min(PAGE_SIZE))
+            .await
+    }
+
+    /// All third-party applications.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn all_third_party_applications(&self) -> Result<Vec<Application>, LogtoError> {
+        self.all(&[APPLICATIONS], &[("isThirdParty", "true")]).await
+    }
+
+    /// All first-party applications.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn first_party_applications(&self) -> Result<Vec<Application>, LogtoError> {
+        self.all(&[APPLICATIONS], &[("isThirdParty", "false")])
+            .await
+    }
+
+    /// A confidential application's secrets, by name.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn secrets(&self, id: &str) -> Result<Vec<(String, Secret)>, LogtoError> {
+        let path = [APPLICATIONS, id, "secrets"];
+        let secrets: Vec<SecretEntry> = self.read("application", &path, &[]).await?;
+        let named = |entry: SecretEntry| (entry.name, Secret::new(entry.value));
+        Ok(secrets.into_iter().map(named).collect())
+    }
+
+    /// Makes one secret more; those before it stay good.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn add_secret(&self, id: &str, name: &str) -> Result<Secret, LogtoError> {
+        let body = json!({ "name": name, "expiresAt": null });
+        let path = [APPLICATIONS, id, "secrets"];
+        let made = self
+            .write("application", Method::POST, &path, &body)
+            .await?;
+        Ok(Secret::new(read_json::<SecretEntry>(&made)?.value))
+    }
+
+    /// Deletes a secret, which is refused from then on. False if there was none.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn delete_secret(&self, id: &str, name: &str) -> Result<bool, LogtoError> {
+        self.remove(&[APPLICATIONS, id, "secrets", name]).await
+    }
+
+    /// Adds to what users may be asked for.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn add_consent_scopes(
+        &self,
+        id: &str,
+        scopes: &ConsentScopes,
+    ) -> Result<(), LogtoError> {
+        let mut body = json!(scopes);
+        body["organizationScopes"] = json!([]);
+        body["organizationResourceScopes"] = json!([]);
+        let path = [APPLICATIONS, id, "user-consent-scopes"];
+        self.write("application", Method::POST, &path, &body)
+            .await?;
+        Ok(())
+    }
+
+    /// Takes one scope of an API resource away from what users may be asked for.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn remove_consent_scope(&self, id: &str, scope_id: &str) -> Result<bool, LogtoError> {
+        let kind = "resource-scopes";
+        self.remove(&[APPLICATIONS, id, "user-consent-scopes", kind, scope_id])
+            .await
+    }
+
+    /// What the consent page calls it.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn set_display_name(&self, id: &str, name: &str) -> Result<(), LogtoError> {
+        let body = json!({ "displayName": name, "branding": {} });
+        let path = [APPLICATIONS, id, "sign-in-experience"];
+        self.write("application", Method::PUT, &path, &body).await?;
+        Ok(())
+    }
+}

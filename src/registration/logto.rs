@@ -1,0 +1,319 @@
+//! Agents as third-party applications of a Logto tenant.
+//!
+//! Each is an application of its own: Native for a public client, Traditional for a confidential one,
+//! with the bridge's callback as its only redirect URI, so that Logto asks each user for each agent and
+//! can cut each off. What else is known of an agent stands in the application's custom data
+//! ([`Record`]); there is no other store.
+//!
+//! Nothing stays half made. An application counts only once its record says that it is ready, which is
+//! the last step; whatever fails before, it is deleted. Where even that could not be done, or nobody
+//! knows whether it was made, its mark is remembered, and the next registration clears it away.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::{BoxFuture, FutureExt};
+use tokio::sync::oneshot;
+
+use super::{
+    Client, NewClient, Registered, Registrar, RegistrarError,
+    record::{Record, State},
+    scopes::GrantableScopes,
+};
+use crate::{
+    logto::{Application, ApplicationKind, LogtoError, Management, NewApplication},
+    secret::Secret,
+};
+
+/// Marks that are remembered until their applications are cleared away.
+const UNDONE_MAX: usize = 100;
+/// The newest applications among which one is looked for whose id nobody knows.
+const NEWEST: usize = 100;
+/// Longest name of an application.
+const NAME_CHARACTERS_MAX: usize = 200;
+
+/// A registrar that is a Logto tenant.
+#[derive(Debug)]
+pub(crate) struct LogtoRegistrar(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    management: Arc<Management>,
+    callback: String,
+    scopes: GrantableScopes,
+    undone: Mutex<Vec<Undone>>,
+}
+
+/// An application that may be there and must not be.
+#[derive(Debug, Clone)]
+struct Undone {
+    mark: String,
+    /// Where its making was answered.
+    id: Option<String>,
+}
+
+impl LogtoRegistrar {
+    /// For a bridge with this callback, whose tokens are for these resources.
+    pub(crate) fn new(
+        management: Arc<Management>,
+        callback: String,
+        resources: Vec<String>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            scopes: GrantableScopes::new(resources),
+            management,
+            callback,
+            undone: Mutex::default(),
+        }))
+    }
+}
+
+impl Inner {
+    async fn create(&self, new: &NewClient) -> Result<Registered, RegistrarError> {
+        self.clear_away().await;
+        // Before anything is made: what can't be granted can't be asked for either.
+        let scopes = self.scopes.ids(&self.management, &new.scopes).await?;
+        let record = Record::new(new, State::Making)?;
+        let application = NewApplication {
+            name: shortened(&new.display_name()),
+            kind: if new.is_confidential() {
+                ApplicationKind::Traditional
+            } else {
+                ApplicationKind::Native
+            },
+            description: "An agent that registered itself with Usher".to_owned(),
+            is_third_party: true,
+            redirect_uris: vec![self.callback.clone()],
+            custom_data: record.to_custom_data(),
+        };
+        let mut undone = Undone {
+            mark: record.mark.clone(),
+            id: None,
+        };
+        let made = match self.management.create_application(&application).await {
+            Ok(made) => made,
+            Err(error) => {
+                if error.is_uncertain() {
+                    self.undo(undone).await;
+                }
+                return Err(error.into());
+            }
+        };
+        undone.id = Some(made.id.clone());
+        let finished = async {
+            self.management
+                .add_consent_scopes(&made.id, &scopes)
+                .await?;
+            self.management
+                .set_display_name(&made.id, &application.name)
+                .await?;
+            let secret = self.first_secret(&made.id, new).await?;
+            let mut ready = record;
+            ready.state = State::Ready;
+            let custom_data = ready.to_custom_data();
+            let changed = self
+                .management
+                .change_application(&made.id, &made.name, &custom_data);
+            if !changed.await? {
+                return Err(LogtoError::NotFound("application"));
+            }
+            Ok(secret)
+        };
+        match finished.await {
+            Ok(secret) => Ok(Registered {
+                client: Client {
+                    id: made.id,
+                    details: new.clone(),
+                    disabled: false,
+                },
+                secret,
+            }),
+            Err(error) => {
+                self.undo(undone).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn first_secret(&self, id: &str, new: &NewClient) -> Result<Option<Secret>, LogtoError> {
+        if !new.is_confidential() {
+            return Ok(None);
+        }
+        let mut secrets = self.management.secrets(id).await?.into_iter();
+        match secrets.next() {
+            Some((_, secret)) => Ok(Some(secret)),
+            None => self
+                .management
+                .add_secret(id, "Default secret")
+                .await
+                .map(Some),
+        }
+    }
+
+    /// Deletes what was begun, or remembers that it has to be.
+    async fn undo(&self, undone: Undone) {
+        if let Err(error) = self.try_undo(&undone).await {
+            tracing::warn!(%error, mark = undone.mark, "an application that was begun is cleared away later");
+            let mut all = self.undone.lock().unwrap_or_else(PoisonError::into_inner);
+            if all.len() < UNDONE_MAX {
+                all.push(undone);
+            }
+        }
+    }
+
+    async fn try_undo(&self, undone: &Undone) -> Result<(), LogtoError> {
+        if let Some(id) = &undone.id {
+            self.management.delete_application(id).await?;
+            return Ok(());
+        }
+        let newest = self.management.third_party_applications(1, NEWEST).await?;
+        for application in newest.entries {
+            if Record::of(&application).is_some_and(|record| record.mark == undone.mark) {
+                self.management.delete_application(&application.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn clear_away(&self) {
+        let all = std::mem::take(&mut *self.undone.lock().unwrap_or_else(PoisonError::into_inner));
+        for undone in all {
+            self.undo(undone).await;
+        }
+    }
+
+    async fn update(&self, client: &Client) -> Result<bool, RegistrarError> {
+        let Some(application) = self.management.application(&client.id).await? else {
+            return Ok(false);
+        };
+        let Some(before) = Record::ready(&application) else {
+            return Ok(false);
+        };
+        let mut record = Record::new(&client.details, State::Ready)?;
+        record.mark.clone_from(&before.mark);
+        record.disabled = client.disabled;
+        let name = shortened(&client.details.display_name());
+        let custom_data = record.within(&application.custom_data);
+        if !self
+            .management
+            .change_application(&client.id, &name, &custom_data)
+            .await?
+        {
+            return Ok(false);
+        }
+        self.management.set_display_name(&client.id, &name).await?;
+        if client.disabled != before.disabled {
+            self.set_grantable(client).await?;
+        }
+        Ok(true)
+    }
+
+    /// An agent that is shut out can be granted nothing of ours, not even by a refresh that goes past
+    /// the bridge.
+    async fn set_grantable(&self, client: &Client) -> Result<(), RegistrarError> {
+        let scopes = self
+            .scopes
+            .ids(&self.management, &client.details.scopes)
+            .await?;
+        if !client.disabled {
+            return Ok(self
+                .management
+                .add_consent_scopes(&client.id, &scopes)
+                .await?);
+        }
+        for scope in &scopes.resource_scopes {
+            self.management
+                .remove_consent_scope(&client.id, scope)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+impl Registrar for LogtoRegistrar {
+    fn create<'a>(
+        &'a self,
+        new: &'a NewClient,
+    ) -> BoxFuture<'a, Result<Registered, RegistrarError>> {
+        // A task of its own: it ends in order though whoever asked has given up.
+        let (inner, new) = (Arc::clone(&self.0), new.clone());
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(async move {
+            let made = inner.create(&new).await;
+            if let Err(Ok(unheard)) = tell.send(made) {
+                inner
+                    .undo(Undone {
+                        mark: String::new(),
+                        id: Some(unheard.client.id),
+                    })
+                    .await;
+            }
+        });
+        let gone = |_| RegistrarError::Unavailable {
+            reason: "the registration was given up".to_owned(),
+            retry_after: None,
+        };
+        async move { told.await.map_err(gone)? }.boxed()
+    }
+
+    fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Client>, RegistrarError>> {
+        async move {
+            let application = self.0.management.application(id).await?;
+            Ok(application.and_then(|application| client_of(&application)))
+        }
+        .boxed()
+    }
+
+    fn update<'a>(&'a self, client: &'a Client) -> BoxFuture<'a, Result<bool, RegistrarError>> {
+        self.0.update(client).boxed()
+    }
+
+    fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, RegistrarError>> {
+        async move { Ok(self.0.management.delete_application(id).await?) }.boxed()
+    }
+
+    fn count(&self) -> BoxFuture<'_, Result<usize, RegistrarError>> {
+        async move {
+            Ok(self
+                .0
+                .management
+                .third_party_applications(1, 1)
+                .await?
+                .total)
+        }
+        .boxed()
+    }
+}
+
+/// The agent that an application is, if it is one of ours and whole.
+pub(crate) fn client_of(application: &Application) -> Option<Client> {
+    let record = Record::ready(application)?;
+    Some(Client {
+        id: application.id.clone(),
+        details: record.to_details()?,
+        disabled: record.disabled,
+    })
+}
+
+/// Whether an application was begun by us, and never finished.
+pub(crate) fn is_half_made(application: &Application) -> bool {
+    Record::of(application).is_some_and(|record| record.state == State::Making)
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(NAME_CHARACTERS_MAX).collect()
+}
+
+impl From<LogtoError> for RegistrarError {
+    fn from(error: LogtoError) -> Self {
+        match error {
+            LogtoError::Unavailable {
+                reason,
+                retry_after,
+            } => Self::Unavailable {
+                reason,
+                retry_after,
+            },
+            error => Self::Refused(error.to_string()),
+        }
+    }
+}
