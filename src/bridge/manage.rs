@@ -8,7 +8,10 @@ use std::sync::Arc;
 use actix_web::{Error, HttpRequest, HttpResponse, http::StatusCode, web};
 
 use super::{Bridge, answer, error::Refusal, register::json_object};
-use crate::registration::{Client, NewClient};
+use crate::{
+    registration::{Client, NewClient},
+    telemetry::audit,
+};
 
 pub(super) async fn get(bridge: web::Data<Bridge>, request: HttpRequest) -> HttpResponse {
     let read = async {
@@ -33,8 +36,7 @@ pub(super) async fn delete(bridge: web::Data<Bridge>, request: HttpRequest) -> H
     let deleted = async {
         let client = client(&bridge, &request).await?;
         bridge.directory.delete(&client.id).await?;
-        tracing::info!(target: "usher::audit", event = "unregistered", client.id = client.id,
-            "a client deleted its registration");
+        audit::registration_changed("unregistered", &client.id);
         Ok(answer::empty(StatusCode::NO_CONTENT))
     };
     answer::told(deleted.await)
@@ -77,8 +79,7 @@ async fn replace(
     if !bridge.directory.update(replaced).await? {
         return Err(Refusal::InvalidToken);
     }
-    tracing::info!(target: "usher::audit", event = "reregistered", client.id = client.id,
-        "a client replaced its registration");
+    audit::registration_changed("reregistered", &client.id);
     Ok(answer)
 }
 

@@ -15,7 +15,7 @@ use crate::{
     registration::{Client, NewClient, Origin, Refused, Registered},
     scope::Scopes,
     secret::Secret,
-    telemetry::Limit,
+    telemetry::{Limit, audit},
     time::Timestamp,
 };
 
@@ -51,8 +51,7 @@ pub(super) async fn post(
     let address = bridge.address(&request);
     let registered = register(&bridge, &request, address, body).await;
     if let Err(refusal) = &registered {
-        tracing::info!(target: "usher::audit", event = "registration_refused", address = ?address,
-            reason = refusal.code(), "a registration was refused");
+        audit::registration_refused(refusal.code(), address);
     }
     answer::told(registered)
 }
@@ -74,7 +73,7 @@ async fn register(
         bridge.metrics.limit_hit(limit);
     })?;
     if bridge.dry_run {
-        audit("registration_tried", None, &new, address);
+        write_down("registration_tried", None, &new, address);
         return Err(Refusal::Closed);
     }
     if bridge.directory.count().await? >= bridge.clients_max {
@@ -82,7 +81,7 @@ async fn register(
         return Err(Refusal::Full);
     }
     let registered = bridge.directory.create(&new).await?;
-    audit("registered", Some(&registered.client.id), &new, address);
+    write_down("registered", Some(&registered.client.id), &new, address);
     let Registered { client, secret } = &registered;
     Ok(answer::json(
         StatusCode::CREATED,
@@ -103,12 +102,25 @@ pub(super) fn json_object(
         .map_err(|_malformed| Refusal::InvalidRequest("the body is not JSON"))
 }
 
-/// One line for each registration, and each that was not. No secret, and no user is known yet.
-fn audit(event: &str, client_id: Option<&str>, new: &NewClient, address: Option<IpAddr>) {
+/// What is written down of it: no secret, and no user is known yet.
+fn write_down(
+    event: &'static str,
+    client_id: Option<&str>,
+    new: &NewClient,
+    address: Option<IpAddr>,
+) {
     let uris: Vec<&str> = new.redirect_uris.iter().map(RedirectUri::as_str).collect();
-    tracing::info!(target: "usher::audit", event, client.id = client_id, client.name = new.name,
-        client.software_id = new.software_id, client.contact = new.contact, redirect_uris = ?uris, address = ?address,
-        confidential = new.is_confidential(), "a client registered itself");
+    audit::registered(
+        event,
+        audit::Registration {
+            client_id,
+            client_name: new.name.as_deref(),
+            software_id: new.software_id.as_deref(),
+            redirect_uris: &uris.join(" "),
+            confidential: new.is_confidential(),
+            address,
+        },
+    );
 }
 
 impl Bridge {

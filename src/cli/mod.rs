@@ -10,11 +10,13 @@ mod agent;
 mod audit_log;
 mod browser;
 mod check;
+mod clients;
 mod completions;
 mod config;
 #[cfg(feature = "dev-idp")]
 mod dev;
 mod logs;
+mod logto;
 #[cfg(feature = "otlp")]
 mod otlp;
 #[cfg(not(feature = "otlp"))]
@@ -24,6 +26,7 @@ mod output;
 mod serve;
 mod sessions;
 mod settings;
+mod tenant;
 mod token;
 
 use std::process::ExitCode;
@@ -69,6 +72,10 @@ enum Command {
     Sessions(sessions::Arguments),
     /// Say why a token is taken, or refused
     Token(token::Arguments),
+    /// Look after the agents that are registered in Logto
+    Clients(Box<clients::Arguments>),
+    /// Set a Logto tenant up
+    Logto(logto::Arguments),
     /// Show the settings in force, or all there are
     Config(config::Arguments),
     /// Write a completion script for a shell
@@ -101,6 +108,8 @@ pub fn run() -> ExitCode {
             Command::Check(arguments) => check::run(arguments).await,
             Command::Sessions(arguments) => sessions::run(arguments).await.map(well),
             Command::Token(arguments) => token::run(arguments).await,
+            Command::Clients(arguments) => Box::pin(clients::run(*arguments)).await.map(well),
+            Command::Logto(arguments) => Box::pin(logto::run(arguments)).await.map(well),
             Command::Config(arguments) => config::run(&arguments).map(well),
             Command::Completions(arguments) => {
                 completions::run(&arguments);

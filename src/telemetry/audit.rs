@@ -7,7 +7,7 @@
 //! Never in it: tokens, whole session ids, names of people. Somebody is a [`Pseudonym`]; an agent is
 //! named by its client id, which is no person. What a client can make long is cut.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use tracing::info;
 
@@ -104,6 +104,48 @@ pub fn call_ended(caller: Caller<'_>, call: EndedCall<'_>) {
         duration_ms = call.duration.as_secs_f64() * 1_000.0,
         arguments = call.arguments,
     );
+}
+
+/// An agent that registers: what it says of itself, which nobody has checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Registration<'a> {
+    /// What it became; none where nothing was made.
+    pub client_id: Option<&'a str>,
+    /// What it calls itself.
+    pub client_name: Option<&'a str>,
+    /// Which program it says it is.
+    pub software_id: Option<&'a str>,
+    /// Where it wants its users sent, separated by spaces.
+    pub redirect_uris: &'a str,
+    /// Whether it can keep a secret.
+    pub confidential: bool,
+    /// From where.
+    pub address: Option<IpAddr>,
+}
+
+/// An agent registered itself; or would have, where `event` says so.
+pub fn registered(event: &'static str, agent: Registration<'_>) {
+    info!(
+        target: TARGET,
+        event,
+        client_id = agent.client_id,
+        client_name = agent.client_name,
+        software_id = agent.software_id,
+        redirect_uris = agent.redirect_uris,
+        confidential = agent.confidential,
+        address = agent.address.map(tracing::field::display),
+    );
+}
+
+/// A registration was refused.
+pub fn registration_refused(reason: &'static str, address: Option<IpAddr>) {
+    let address = address.map(tracing::field::display);
+    info!(target: TARGET, event = "registration_refused", reason, address);
+}
+
+/// An agent replaced or deleted its registration.
+pub fn registration_changed(event: &'static str, client_id: &str) {
+    info!(target: TARGET, event, client_id);
 }
 
 /// A request was refused. `left_out` says for how many more there was no room in the log since the

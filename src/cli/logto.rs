@@ -1,0 +1,229 @@
+//! `usher logto setup`: makes of an empty tenant one that agents can use, and may be run again.
+
+use std::{io::Write as _, path::PathBuf};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{
+    output,
+    settings::Settings,
+    tenant::{Tenant, of_resource},
+};
+use crate::{
+    logto::{ApplicationKind, NewApplication},
+    secret::Secret,
+};
+
+/// How long access tokens of a new API resource live: as long as one that was revoked is still good.
+const ACCESS_TOKEN_SECONDS: u64 = 300;
+
+/// What a webhook is told that makes a caller no longer welcome.
+const EVENTS: [&str; 8] = [
+    "User.Deleted",
+    "User.SuspensionStatus.Updated",
+    "User.Data.Updated",
+    "Role.Scopes.Updated",
+    "Role.Deleted",
+    "Scope.Deleted",
+    "PostResetPassword",
+    "Identifier.Lockout",
+];
+
+/// Flags of `usher logto`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make what a tenant needs, where it is not there yet
+    Setup(Box<Setup>),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    usher logto setup --config usher.toml --dry-run\n  \
+    usher logto setup --config usher.toml --describe 'mcp:tools=Call tools'\n\n\
+    Nothing that is there is changed or deleted, so it may be run again.")]
+struct Setup {
+    /// Say what would be made, and make nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// What users read of a scope when they are asked; may be repeated
+    #[arg(long, value_name = "SCOPE=TEXT", value_parser = scope_text)]
+    describe: Vec<(String, String)>,
+    /// The role that gives users every scope of this server
+    #[arg(long, value_name = "NAME", default_value = "MCP user")]
+    role: String,
+    /// Also a first-party app, whose users are not asked: where it has them sent
+    #[arg(long, value_name = "URI")]
+    official_redirect_uri: Vec<String>,
+    /// What the first-party app is called
+    #[arg(long, value_name = "NAME", default_value = "Official app")]
+    official_name: String,
+    /// Also a webhook to this URL
+    #[arg(long, value_name = "URL", requires = "webhook_key_file")]
+    webhook: Option<String>,
+    /// Where the key that its webhook is signed with is written to; a new file
+    #[arg(long, value_name = "FILE", requires = "webhook")]
+    webhook_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+fn scope_text(text: &str) -> Result<(String, String), String> {
+    let (scope, text) = text.split_once('=').ok_or("write SCOPE=TEXT")?;
+    Ok((scope.to_owned(), text.to_owned()))
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Command::Setup(setup) = arguments.command;
+    let tenant = Tenant::read(&setup.settings)?;
+    setup.resources(&tenant).await?;
+    if !setup.official_redirect_uri.is_empty() {
+        setup.official_app(&tenant).await?;
+    }
+    if let (Some(url), Some(file)) = (&setup.webhook, &setup.webhook_key_file) {
+        setup.webhook(&tenant, url, file).await?;
+    }
+    Ok(())
+}
+
+impl Setup {
+    fn said(&self, what: &str, is_there: bool) {
+        let state = match (is_there, self.dry_run) {
+            (true, _) => "is there",
+            (false, true) => "would be made",
+            (false, false) => "made",
+        };
+        output::line(&format!("{state:14} {what}"));
+    }
+
+    /// An API resource for each endpoint with all its scopes, and a role that has them.
+    async fn resources(&self, tenant: &Tenant) -> anyhow::Result<()> {
+        let management = &tenant.management;
+        let known = management.api_resources().await?;
+        let mut scope_ids = Vec::new();
+        for indicator in &tenant.resources {
+            let there = known
+                .iter()
+                .find(|one| one.indicator == *indicator)
+                .cloned();
+            self.said(&format!("API resource {indicator}"), there.is_some());
+            if let Some(there) = &there
+                && there.access_token_ttl > 2 * ACCESS_TOKEN_SECONDS
+            {
+                output::line(&format!(
+                    "{:14} its access tokens live for {} s, and one that was revoked is good for as long",
+                    "note", there.access_token_ttl
+                ));
+            }
+            let resource = match there {
+                Some(there) => Some(there),
+                None if self.dry_run => None,
+                None => {
+                    let name = format!("MCP server ({indicator})");
+                    let made =
+                        management.create_api_resource(&name, indicator, ACCESS_TOKEN_SECONDS);
+                    Some(made.await?)
+                }
+            };
+            let scopes = match &resource {
+                Some(resource) => management.api_scopes(&resource.id).await?,
+                None => Vec::new(),
+            };
+            for name in of_resource(tenant.scopes()) {
+                let there = scopes.iter().find(|one| one.name == name.as_str());
+                self.said(&format!("  scope {name}"), there.is_some());
+                let id = match (there, &resource) {
+                    (Some(there), _) => there.id.clone(),
+                    (None, Some(resource)) if !self.dry_run => {
+                        let text = self
+                            .describe
+                            .iter()
+                            .find(|(scope, _)| scope == name.as_str());
+                        let text = text.map_or(name.as_str(), |(_, text)| text);
+                        let made = management.create_api_scope(&resource.id, name.as_str(), text);
+                        made.await?.id
+                    }
+                    _ => continue,
+                };
+                scope_ids.push(id);
+            }
+        }
+        let there = management
+            .roles()
+            .await?
+            .iter()
+            .any(|role| role.name == self.role);
+        self.said(&format!("role {:?}", self.role), there);
+        if !there && !self.dry_run {
+            let text = "May use the tools of the MCP server";
+            management.create_role(&self.role, text, &scope_ids).await?;
+        }
+        if !there {
+            output::line(&format!(
+                "{:14} give it to your users: who has no role gets tokens without scopes",
+                "to do"
+            ));
+        }
+        Ok(())
+    }
+
+    async fn official_app(&self, tenant: &Tenant) -> anyhow::Result<()> {
+        let mark = json!({ "usher": { "official": true } });
+        let all = tenant.management.first_party_applications().await?;
+        let there = all.iter().find(|one| one.name == self.official_name);
+        self.said(
+            &format!("first-party app {:?}", self.official_name),
+            there.is_some(),
+        );
+        let id = match there {
+            Some(there) => there.id.clone(),
+            None if self.dry_run => return Ok(()),
+            None => {
+                let new = NewApplication {
+                    name: self.official_name.clone(),
+                    kind: ApplicationKind::Native,
+                    description: "Made by usher logto setup".to_owned(),
+                    is_third_party: false,
+                    redirect_uris: self.official_redirect_uri.clone(),
+                    custom_data: mark,
+                };
+                tenant.management.create_application(&new).await?.id
+            }
+        };
+        output::line(&format!("{:14} its client id is {id}", "note"));
+        Ok(())
+    }
+
+    async fn webhook(&self, tenant: &Tenant, url: &str, file: &PathBuf) -> anyhow::Result<()> {
+        let hooks = tenant.management.hooks().await?;
+        let there = hooks.into_iter().find(|hook| hook.config.url == url);
+        self.said(&format!("webhook to {url}"), there.is_some());
+        if self.dry_run || there.is_some() && file.exists() {
+            return Ok(());
+        }
+        let hook = match there {
+            Some(there) => there,
+            None => tenant.management.create_hook("Usher", url, &EVENTS).await?,
+        };
+        write_secret(file, &hook.signing_key)
+            .with_context(|| format!("could not write {}", file.display()))?;
+        output::line(&format!("{:14} its key is in {}", "note", file.display()));
+        Ok(())
+    }
+}
+
+/// A new file that nobody else may read.
+fn write_secret(path: &PathBuf, secret: &Secret) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(secret.expose().as_bytes())
+}

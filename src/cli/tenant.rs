@@ -1,0 +1,89 @@
+//! The Logto tenant that the settings name, for the commands that look after it.
+
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+
+use super::settings::Settings;
+use crate::{
+    config::Config,
+    fetch::Fetcher,
+    logto::Management,
+    registration::LogtoRegistrar,
+    scope::{Scope, Scopes},
+    units::PublicUrl,
+};
+
+/// Scopes that are OpenID Connect's or the user's, and no API resource's.
+const NOT_OF_A_RESOURCE: [&str; 9] = [
+    "openid",
+    "offline_access",
+    "profile",
+    "email",
+    "phone",
+    "address",
+    "custom_data",
+    "identities",
+    "roles",
+];
+
+/// A tenant, and what of it is ours.
+pub(super) struct Tenant {
+    pub(super) config: Config,
+    pub(super) management: Arc<Management>,
+    pub(super) registrar: LogtoRegistrar,
+    /// Resource indicators of our endpoints.
+    pub(super) resources: Vec<String>,
+}
+
+impl Tenant {
+    /// By the settings that `usher serve` has.
+    pub(super) fn read(settings: &Settings) -> anyhow::Result<Self> {
+        let config = settings.read(Config::default(), [])?;
+        let issuer = config.issuer.url.as_ref();
+        let issuer = issuer
+            .context("issuer.url is not set: name the Logto, as https://acme.logto.app/oidc")?;
+        ensure!(
+            config.logto.is_set(),
+            "logto.client_id is not set: name a machine-to-machine application of that Logto (docs/logto.md)"
+        );
+        let fetcher = Fetcher::new(config.fetch.clone())?;
+        let management = Arc::new(Management::new(&config.logto, issuer.as_str(), fetcher)?);
+        let url = match &config.server.public_url {
+            Some(url) => url.clone(),
+            None => PublicUrl::of_address(config.server.listen),
+        };
+        let resources = match &config.resource.url {
+            Some(one) => vec![one.clone()],
+            None => ["/mcp", "/sse"].map(|path| url.join(path)).to_vec(),
+        };
+        let registrar = LogtoRegistrar::new(
+            Arc::clone(&management),
+            url.join("/callback"),
+            resources.clone(),
+        );
+        Ok(Self {
+            config,
+            management,
+            registrar,
+            resources,
+        })
+    }
+
+    /// Most that an agent may be granted.
+    pub(super) fn scopes(&self) -> &Scopes {
+        let own = &self.config.registration.scopes;
+        if own.is_empty() {
+            &self.config.resource.scopes
+        } else {
+            own
+        }
+    }
+}
+
+/// Those that an API resource has to have.
+pub(super) fn of_resource(scopes: &Scopes) -> impl Iterator<Item = &Scope> {
+    scopes
+        .iter()
+        .filter(|scope| !NOT_OF_A_RESOURCE.contains(&scope.as_str()))
+}
