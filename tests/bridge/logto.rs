@@ -70,6 +70,8 @@ pub(crate) struct State {
     pub(crate) asked: HashMap<String, String>,
     /// The member of discovery that says otherwise.
     pub(crate) metadata: Value,
+    roles: Vec<Value>,
+    grants: HashMap<String, Vec<Value>>,
     made: usize,
 }
 
@@ -115,6 +117,27 @@ impl Logto {
 
     pub(crate) fn no_more_faults(&self) {
         self.state().faults.clear();
+    }
+
+    /// A user lets an application act for it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn grant(&self, user: &str, application: &str) {
+        let grant = json!({ "id": "g", "payload": { "clientId": application }, "expiresAt": null });
+        self.state()
+            .grants
+            .entry(user.to_owned())
+            .or_default()
+            .push(grant);
+    }
+
+    /// The newest application was made just now; all others long ago.
+    #[cfg(feature = "cli")]
+    pub(crate) fn made_now(&self) -> String {
+        let mut state = self.state();
+        let all = state.applications.values_mut();
+        let newest = all.max_by_key(|one| one["createdAt"].as_u64()).unwrap();
+        newest["createdAt"] = json!(u64::MAX / 2);
+        newest["id"].as_str().unwrap().to_owned()
     }
 
     /// All tokens of the Management API end.
@@ -355,15 +378,15 @@ impl Logto {
         }
         match (request.method(), path) {
             (&Method::GET, ["applications"]) => {
-                let mut all: Vec<&Value> = state.applications.values().collect();
+                let third_party = !request.query_string().contains("isThirdParty=false");
+                let all = state.applications.values();
+                let mut all: Vec<&Value> = all
+                    .filter(|one| one["isThirdParty"] == third_party)
+                    .collect();
                 all.sort_by_key(|one| std::cmp::Reverse(one["createdAt"].as_u64()));
                 page(request, &all)
             }
             (&Method::POST, ["applications"]) => {
-                assert_eq!(
-                    body["isThirdParty"], true,
-                    "a first-party application: {body}"
-                );
                 let kind = body["type"].as_str().unwrap().to_owned();
                 assert!(matches!(kind.as_str(), "Native" | "Traditional"), "{kind}");
                 let id = state.id("app");
@@ -429,6 +452,47 @@ impl Logto {
             }
             (&Method::GET, ["resources"]) => {
                 page(request, &state.resources.iter().collect::<Vec<_>>())
+            }
+            (&Method::POST, ["resources"]) => {
+                let id = state.id("resource");
+                let mut made = body.clone();
+                made["id"] = json!(id);
+                state.resources.push(made.clone());
+                state.scopes.insert(id, Vec::new());
+                HttpResponse::Created().json(made)
+            }
+            (&Method::POST, ["resources", id, "scopes"]) => {
+                let mut made = body.clone();
+                made["id"] = json!(state.id("scope"));
+                state.scopes.get_mut(*id).unwrap().push(made.clone());
+                HttpResponse::Created().json(made)
+            }
+            (&Method::GET, ["roles"]) => page(request, &state.roles.iter().collect::<Vec<_>>()),
+            (&Method::POST, ["roles"]) => {
+                let mut made = body.clone();
+                made["id"] = json!(state.id("role"));
+                state.roles.push(made.clone());
+                HttpResponse::Ok().json(made)
+            }
+            (&Method::GET, ["users"]) => {
+                let users: Vec<Value> = state.grants.keys().map(|id| json!({ "id": id })).collect();
+                page(request, &users.iter().collect::<Vec<_>>())
+            }
+            (&Method::GET, ["users", id, "grants"]) => {
+                HttpResponse::Ok().json(json!({ "grants": state.grants.get(*id) }))
+            }
+            (&Method::POST, ["applications", id, "secrets"]) => {
+                let value = state.id("secret");
+                let name = body["name"].as_str().unwrap().to_owned();
+                let secrets = state.secrets.entry((*id).to_owned()).or_default();
+                secrets.push((name.clone(), value.clone()));
+                HttpResponse::Created().json(json!({ "name": name, "value": value }))
+            }
+            (&Method::DELETE, ["applications", id, "secrets", name]) => {
+                let name = name.replace("%20", " ");
+                let secrets = state.secrets.entry((*id).to_owned()).or_default();
+                secrets.retain(|(one, _)| *one != name);
+                HttpResponse::NoContent().finish()
             }
             (&Method::GET, ["resources", id, "scopes"]) => {
                 page(request, &state.scopes[*id].iter().collect::<Vec<_>>())

@@ -1,0 +1,207 @@
+//! `usher clients` and `usher logto setup`, as an operator runs them against a Logto.
+
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use crate::{
+    kit::{Bridge, public},
+    logto::{Logto, M2M},
+};
+
+/// Runs the command beside the test's own system, which serves the Logto.
+async fn usher(logto: &Logto, url: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+    command.args(arguments).env_clear();
+    for (name, value) in [
+        ("USHER_ISSUER_URL", logto.issuer.as_str()),
+        ("USHER_SERVER_PUBLIC_URL", url),
+        ("USHER_RESOURCE_SCOPES", "openid profile mcp:tools"),
+        ("USHER_LOGTO_CLIENT_ID", M2M.0),
+        ("USHER_LOGTO_CLIENT_SECRET", M2M.1),
+    ] {
+        command.env(name, value);
+    }
+    let run = tokio::task::spawn_blocking(move || command.output().unwrap());
+    run.await.unwrap()
+}
+
+/// What it says as JSON.
+async fn said(bridge: &Bridge, arguments: &[&str]) -> Value {
+    let mut arguments = arguments.to_vec();
+    arguments.push("--json");
+    let output = usher(&bridge.logto, &bridge.url, &arguments).await;
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {error}");
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
+}
+
+#[actix_web::test]
+async fn an_operator_makes_changes_and_ends_an_agent() {
+    let bridge = Bridge::start().await;
+    let uri = "https://agent.example/cb";
+    let make = [
+        "clients",
+        "create",
+        "--name",
+        "SmartMail",
+        "--redirect-uri",
+        uri,
+        "--web",
+        "--confidential",
+    ];
+    let made = said(&bridge, &make).await;
+    let (id, secret) = (
+        made["client_id"].as_str().unwrap(),
+        made["client_secret"].as_str().unwrap(),
+    );
+
+    let listed = said(&bridge, &["clients"]).await;
+    assert_eq!(listed["clients"][0]["client_name"], "SmartMail");
+    assert_eq!(listed["clients"][0]["origin"], "operator");
+    assert!(
+        !listed.to_string().contains(secret),
+        "a secret is told once"
+    );
+
+    let rotated = said(&bridge, &["clients", "rotate", id]).await;
+    assert_ne!(rotated["client_secret"], secret);
+    assert_eq!(rotated["also_good"], json!(["Default secret"]));
+    said(
+        &bridge,
+        &["clients", "rotate", id, "--end", "Default secret"],
+    )
+    .await;
+
+    let changed = said(&bridge, &["clients", "update", id, "--name", "SmarterMail"]).await;
+    assert_eq!(
+        (
+            changed["client_name"].as_str(),
+            changed["redirect_uris"][0].as_str()
+        ),
+        (Some("SmarterMail"), Some(uri))
+    );
+
+    said(&bridge, &["clients", "disable", id]).await;
+    assert_eq!(
+        said(&bridge, &["clients", "show", id]).await["disabled"],
+        true
+    );
+    assert_eq!(
+        bridge.logto.state().consent_scopes[id]["resourceScopes"],
+        json!([])
+    );
+    said(&bridge, &["clients", "enable", id]).await;
+    assert_ne!(
+        bridge.logto.state().consent_scopes[id]["resourceScopes"],
+        json!([])
+    );
+
+    said(&bridge, &["clients", "delete", id]).await;
+    assert_eq!(said(&bridge, &["clients"]).await["clients"], json!([]));
+    let gone = usher(&bridge.logto, &bridge.url, &["clients", "show", id]).await;
+    assert_eq!(gone.status.code(), Some(1));
+    bridge.stop().await;
+}
+
+#[actix_web::test]
+async fn a_disabled_agent_does_not_get_in() {
+    let bridge = Bridge::start().await;
+    let id = said(
+        &bridge,
+        &["clients", "create", "--redirect-uri", "http://127.0.0.1/cb"],
+    )
+    .await;
+    let id = id["client_id"].as_str().unwrap();
+
+    said(&bridge, &["clients", "disable", id]).await;
+
+    let page = crate::kit::Browser::default()
+        .get(&bridge.request(id, &[]))
+        .await;
+    page.is(400);
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", id),
+        ("refresh_token", "x"),
+    ];
+    bridge.token(&form).await.refuses(401, "invalid_client");
+    bridge.stop().await;
+}
+
+#[actix_web::test]
+async fn only_old_agents_that_nobody_granted_anything_are_pruned() {
+    let bridge = Bridge::start().await;
+    let (granted, unused) = (bridge.agent().await, bridge.agent().await);
+    bridge.logto.grant("alice", &granted);
+    said(
+        &bridge,
+        &["clients", "create", "--redirect-uri", "http://127.0.0.1/cb"],
+    )
+    .await;
+    bridge.register(&public()).await.is(201);
+    let newest = bridge.logto.made_now();
+
+    let would = said(
+        &bridge,
+        &["clients", "prune", "--unused-days", "30", "--dry-run"],
+    )
+    .await;
+    assert_eq!(would["pruned"], json!([unused]));
+    assert_eq!(bridge.logto.state().applications.len(), 4);
+    said(&bridge, &["clients", "prune", "--unused-days", "30"]).await;
+
+    let state = bridge.logto.state();
+    assert_eq!(state.applications.len(), 3);
+    assert!(state.applications.contains_key(&newest) && state.applications.contains_key(&granted));
+    drop(state);
+    bridge.stop().await;
+}
+
+#[actix_web::test]
+async fn an_empty_tenant_is_set_up_once() {
+    let logto = Logto::start();
+    let url = "https://mcp.example.com";
+    let setup = [
+        "logto",
+        "setup",
+        "--describe",
+        "mcp:tools=Call tools",
+        "--official-redirect-uri",
+        "http://127.0.0.1/cb",
+    ];
+    let mut tried = setup.to_vec();
+    tried.push("--dry-run");
+
+    let output = usher(&logto, url, &tried).await;
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("would be made  API resource https://mcp.example.com/mcp"),
+        "{text}"
+    );
+    assert!(
+        logto
+            .state()
+            .ledger
+            .iter()
+            .all(|line| line.starts_with("GET "))
+    );
+
+    let output = usher(&logto, url, &setup).await;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let made = logto.count("POST ");
+    assert_eq!(
+        made,
+        2 + 2 + 1 + 1,
+        "resources, a scope each, a role, an app"
+    );
+
+    let again = usher(&logto, url, &setup).await;
+    let text = String::from_utf8_lossy(&again.stdout);
+    assert!(!text.contains("made  "), "{text}");
+    assert_eq!(logto.count("POST "), made, "something was made twice");
+}
