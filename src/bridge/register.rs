@@ -110,7 +110,7 @@ fn write_down(
     address: Option<IpAddr>,
 ) {
     let uris: Vec<&str> = new.redirect_uris.iter().map(RedirectUri::as_str).collect();
-    audit::registered(
+    audit::agent_registered(
         event,
         audit::Registration {
             client_id,

@@ -124,7 +124,7 @@ pub struct Registration<'a> {
 }
 
 /// An agent registered itself; or would have, where `event` says so.
-pub fn registered(event: &'static str, agent: Registration<'_>) {
+pub fn agent_registered(event: &'static str, agent: Registration<'_>) {
     info!(
         target: TARGET,
         event,
