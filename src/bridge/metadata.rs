@@ -25,6 +25,8 @@ pub(super) fn document(url: &PublicUrl, scopes: &Scopes, registration: bool) -> 
         "revocation_endpoint_auth_methods_supported": methods,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
+        // Said, so that clients that have a document register.
+        "client_id_metadata_document_supported": false,
     });
     if registration {
         document["registration_endpoint"] = url.join("/register").into();

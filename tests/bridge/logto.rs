@@ -450,37 +450,6 @@ impl Logto {
                 state.display_names.insert((*id).to_owned(), name);
                 HttpResponse::Created().json(body)
             }
-            (&Method::GET, ["resources"]) => {
-                page(request, &state.resources.iter().collect::<Vec<_>>())
-            }
-            (&Method::POST, ["resources"]) => {
-                let id = state.id("resource");
-                let mut made = body.clone();
-                made["id"] = json!(id);
-                state.resources.push(made.clone());
-                state.scopes.insert(id, Vec::new());
-                HttpResponse::Created().json(made)
-            }
-            (&Method::POST, ["resources", id, "scopes"]) => {
-                let mut made = body.clone();
-                made["id"] = json!(state.id("scope"));
-                state.scopes.get_mut(*id).unwrap().push(made.clone());
-                HttpResponse::Created().json(made)
-            }
-            (&Method::GET, ["roles"]) => page(request, &state.roles.iter().collect::<Vec<_>>()),
-            (&Method::POST, ["roles"]) => {
-                let mut made = body.clone();
-                made["id"] = json!(state.id("role"));
-                state.roles.push(made.clone());
-                HttpResponse::Ok().json(made)
-            }
-            (&Method::GET, ["users"]) => {
-                let users: Vec<Value> = state.grants.keys().map(|id| json!({ "id": id })).collect();
-                page(request, &users.iter().collect::<Vec<_>>())
-            }
-            (&Method::GET, ["users", id, "grants"]) => {
-                HttpResponse::Ok().json(json!({ "grants": state.grants.get(*id) }))
-            }
             (&Method::POST, ["applications", id, "secrets"]) => {
                 let value = state.id("secret");
                 let name = body["name"].as_str().unwrap().to_owned();
@@ -494,15 +463,58 @@ impl Logto {
                 secrets.retain(|(one, _)| *one != name);
                 HttpResponse::NoContent().finish()
             }
-            (&Method::GET, ["resources", id, "scopes"]) => {
-                page(request, &state.scopes[*id].iter().collect::<Vec<_>>())
-            }
-            _ => not_found(),
+            _ => state.tenant(request, path, body).unwrap_or_else(not_found),
         }
     }
 }
 
 impl State {
+    /// What is not about applications.
+    fn tenant(
+        &mut self,
+        request: &HttpRequest,
+        path: &[&str],
+        body: &Value,
+    ) -> Option<HttpResponse> {
+        Some(match (request.method(), path) {
+            (&Method::GET, ["resources"]) => {
+                page(request, &self.resources.iter().collect::<Vec<_>>())
+            }
+            (&Method::POST, ["resources"]) => {
+                let id = self.id("resource");
+                let mut made = body.clone();
+                made["id"] = json!(id);
+                self.resources.push(made.clone());
+                self.scopes.insert(id, Vec::new());
+                HttpResponse::Created().json(made)
+            }
+            (&Method::POST, ["resources", id, "scopes"]) => {
+                let mut made = body.clone();
+                made["id"] = json!(self.id("scope"));
+                self.scopes.get_mut(*id).unwrap().push(made.clone());
+                HttpResponse::Created().json(made)
+            }
+            (&Method::GET, ["roles"]) => page(request, &self.roles.iter().collect::<Vec<_>>()),
+            (&Method::POST, ["roles"]) => {
+                let mut made = body.clone();
+                made["id"] = json!(self.id("role"));
+                self.roles.push(made.clone());
+                HttpResponse::Ok().json(made)
+            }
+            (&Method::GET, ["users"]) => {
+                let users: Vec<Value> = self.grants.keys().map(|id| json!({ "id": id })).collect();
+                page(request, &users.iter().collect::<Vec<_>>())
+            }
+            (&Method::GET, ["users", id, "grants"]) => {
+                HttpResponse::Ok().json(json!({ "grants": self.grants.get(*id) }))
+            }
+            (&Method::GET, ["resources", id, "scopes"]) => {
+                page(request, &self.scopes[*id].iter().collect::<Vec<_>>())
+            }
+            _ => return None,
+        })
+    }
+
     fn id(&mut self, kind: &str) -> String {
         self.made += 1;
         format!("{kind}{}x", self.made)

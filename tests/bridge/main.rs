@@ -5,7 +5,8 @@
 //!
 //! Each module says `cfg(test)` so that clippy knows its helpers for tests, too.
 
-#[cfg(all(test, feature = "cli"))]
+#[cfg(feature = "cli")]
+#[cfg(test)]
 mod command;
 #[cfg(test)]
 mod faults;

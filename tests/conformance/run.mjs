@@ -8,7 +8,7 @@ import { NODE, endAll } from '../outside/kit.mjs';
 import { discover, register } from '../outside/plain_agent.mjs';
 import { signIn } from '../outside/sign_in.mjs';
 import { tokenProxy } from './proxy.mjs';
-import { CLIENT_EXTENSIONS, EXTENSIONS, PROVIDER, RMCP_EXTENSIONS, RMCP_SERVER, SERVER, USHER_AGENT } from './scenarios.mjs';
+import { BRIDGE, CLIENT_EXTENSIONS, EXTENSIONS, PROVIDER, RMCP_EXTENSIONS, RMCP_SERVER, SERVER, USHER_AGENT } from './scenarios.mjs';
 import { listSuite, runSuite, startSuite } from './suite.mjs';
 
 const { values } = parseArgs({ options: { only: { type: 'string', multiple: true, default: [] }, list: { type: 'boolean', default: false } } });
@@ -95,12 +95,12 @@ async function comeBack(callback) {
 }
 
 /** The suite's authorization scenarios, with a person who follows the link that the suite prints. */
-async function judgeProvider({ ready }, makeClient) {
+async function judgeProvider({ ready }, makeClient, issuer = ready.issuer) {
   const port = await freePort();
   const callback = `http://${CALLBACK_HOST}:${port}/callback`;
-  const suite = startSuite('authorization', '--url', ready.issuer, '--client-id', await makeClient(callback), '--resource', ready.mcp, '--port', String(port));
+  const suite = startSuite('authorization', '--url', issuer, '--client-id', await makeClient(callback), '--resource', ready.mcp, '--port', String(port));
   const done = suite.checks();
-  const link = suite.child.line(20_000, 'the link', (line) => line.startsWith(`${ready.issuer}/`) && line);
+  const link = suite.child.line(20_000, 'the link', (line) => line.startsWith(`${issuer}/`) && line);
   const walk = link.then((url) => signIn({ url, callback, ...ready.demo })).then((walked) => comeBack(walked.callback));
   return (await Promise.all([done, walk]))[0];
 }
@@ -165,6 +165,14 @@ const usher = values.list ? undefined : await usherDev();
 const asRegistered = async (callback) => register(await discover(usher.ready.issuer), { name: 'Conformance suite', redirectUri: callback });
 await group('provider, registered client', { pass: PROVIDER }, () => judgeProvider(usher, asRegistered));
 await group('provider, official app', { pass: PROVIDER }, () => judgeProvider(usher, async () => usher.ready.official_client_id));
+
+let bridge;
+await group('bridge, registered client', { pass: BRIDGE }, async () => {
+  bridge ??= await usherDev({ USHER_REGISTRATION_MODE: 'bridge' });
+  const { url } = bridge.ready;
+  const metadata = await (await fetch(`${url}/.well-known/oauth-authorization-server`)).json();
+  return judgeProvider(bridge, (redirectUri) => register(metadata, { name: 'Conformance Suite', redirectUri }), url);
+});
 
 for (const [version, lists] of Object.entries(USHER_AGENT)) {
   await group(`usher agent, ${version}`, lists, () => runSuite('client', '--command', AGENT, '--suite', 'all', '--spec-version', version));

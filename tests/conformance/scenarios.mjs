@@ -195,3 +195,9 @@ export const PROVIDER = {
   'authorization-server-metadata-endpoint': {},
   'authorization-code-grant': {},
 };
+
+/** The bridge of `usher dev`. */
+export const BRIDGE = {
+  'authorization-server-metadata-endpoint': { 'authorization-server-metadata-cimd': 'clients register; who is described by a document needs no bridge' },
+  'authorization-code-grant': {},
+};
