@@ -23,6 +23,7 @@ mod otlp;
 #[path = "no_otlp.rs"]
 mod otlp;
 mod output;
+mod prune;
 mod serve;
 mod sessions;
 mod settings;
