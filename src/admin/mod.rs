@@ -1,15 +1,21 @@
-//! What an operator may do to a running server: see its sessions and end them.
+//! What an operator may do to a running server: see its sessions, end them, shut callers out, and have
+//! everybody verified anew.
 //!
-//! Routes of the admin listener, beside `telemetry`'s probes and metrics; `usher sessions` is their
-//! client. Unlike a probe they show who is signed in and take things away, so each request passes
+//! Routes of the admin listener, beside `telemetry`'s probes and metrics; `usher sessions` and `usher
+//! cache` are their clients. Unlike a probe they show who is signed in and take things away, so each request passes
 //! [`Access`] first.
 //!
 //! | request | answer |
 //! |---|---|
 //! | `GET /sessions?subject=…&client_id=…&issuer=…&id=…` | the sessions meant, all without a filter |
 //! | `DELETE /sessions?…` | ends them, calls in flight included; without a filter `all=true` is needed |
+//! | `DELETE /sessions?subject=…&cut_off=true` | and refuses the tokens of that user, agent or both that live; `ban=2h` later ones too |
+//! | `GET /cut-offs`, `DELETE /cut-offs?subject=…` | those in force; one of them, by exactly what it names |
+//! | `POST /cache/purge` | forgets every verdict and fetches keys anew |
 
 mod access;
+mod cache;
+mod cut_offs;
 mod refusal;
 
 use actix_web::{
@@ -17,12 +23,19 @@ use actix_web::{
     http::header,
     web::{self, Data, Query, ServiceConfig},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
 pub use access::Access;
 
-use crate::{outlet::CloseReason, router::RouterHandle, session::SessionFilter, telemetry::audit};
+use crate::{
+    auth::{CutOff, Verifier},
+    outlet::CloseReason,
+    router::RouterHandle,
+    session::SessionFilter,
+    telemetry::audit,
+    time::Clock,
+};
 use refusal::Refusal;
 
 /// Sessions in one answer at most; the total is always told.
@@ -33,23 +46,37 @@ pub const LISTED_MAX: usize = 1_000;
 pub struct Office {
     access: Access,
     router: RouterHandle,
+    verifier: Verifier,
+    clock: Clock,
 }
 
 impl Office {
-    /// An office for the sessions of `router`.
+    /// An office for the sessions of `router` and the memory of `verifier`.
     #[must_use]
-    pub fn new(access: Access, router: RouterHandle) -> Self {
-        Self { access, router }
+    pub fn new(access: Access, router: RouterHandle, verifier: Verifier, clock: Clock) -> Self {
+        Self {
+            access,
+            router,
+            verifier,
+            clock,
+        }
     }
 }
 
 /// Adds the routes.
 pub fn routes(config: &mut ServiceConfig, office: Data<Office>) {
-    config.app_data(office).service(
-        web::resource("/sessions")
-            .route(web::get().to(list))
-            .route(web::delete().to(end)),
-    );
+    let sessions = web::resource("/sessions")
+        .route(web::get().to(list))
+        .route(web::delete().to(end));
+    let cut_offs = web::resource("/cut-offs")
+        .route(web::get().to(cut_offs::list))
+        .route(web::delete().to(cut_offs::lift));
+    let cache = web::resource("/cache/purge").route(web::post().to(cache::purge));
+    config
+        .app_data(office)
+        .service(sessions)
+        .service(cut_offs)
+        .service(cache);
 }
 
 /// A whole query, so that a mistyped member is a mistake and never a wider filter.
@@ -62,15 +89,18 @@ struct Asked {
     client_id: Option<String>,
     #[serde(default)]
     all: bool,
+    #[serde(default)]
+    cut_off: bool,
+    ban: Option<String>,
+}
+
+fn read<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Refusal> {
+    Query::from_query(request.query_string())
+        .map(Query::into_inner)
+        .map_err(|error| Refusal::Query(error.to_string()))
 }
 
 impl Asked {
-    fn read(request: &HttpRequest) -> Result<Self, Refusal> {
-        Query::from_query(request.query_string())
-            .map(Query::into_inner)
-            .map_err(|error| Refusal::Query(error.to_string()))
-    }
-
     fn into_filter(self) -> SessionFilter {
         SessionFilter {
             id: self.id,
@@ -85,7 +115,7 @@ async fn list(request: HttpRequest, office: Data<Office>) -> Result<HttpResponse
     office.access.check(&request)?;
     let mut sessions = office
         .router
-        .summaries(&Asked::read(&request)?.into_filter());
+        .summaries(&read::<Asked>(&request)?.into_filter());
     let total = sessions.len();
     sessions.truncate(LISTED_MAX);
     Ok(answer(json!({ "sessions": sessions, "total": total })))
@@ -93,11 +123,15 @@ async fn list(request: HttpRequest, office: Data<Office>) -> Result<HttpResponse
 
 async fn end(request: HttpRequest, office: Data<Office>) -> Result<HttpResponse, Refusal> {
     office.access.check(&request)?;
-    let asked = Asked::read(&request)?;
+    let mut asked: Asked = read(&request)?;
     let all = asked.all;
+    let (cut_off, ban) = (asked.cut_off, asked.ban.take());
     let filter = asked.into_filter();
     if filter.is_everything() && !all {
         return Err(Refusal::Everything);
+    }
+    if let Some(cut) = cut_offs::asked_for(cut_off, ban.as_deref(), &filter, &office)? {
+        return end_and_cut_off(&cut, &office).await;
     }
     let ended = office
         .router
@@ -111,6 +145,20 @@ async fn end(request: HttpRequest, office: Data<Office>) -> Result<HttpResponse,
         "an operator ended sessions"
     );
     Ok(answer(json!({ "ended": ended })))
+}
+
+async fn end_and_cut_off(cut: &CutOff, office: &Office) -> Result<HttpResponse, Refusal> {
+    let (ended, in_force) = office.router.cut_off(cut).await;
+    tracing::info!(
+        ended,
+        banned = cut.ban.is_some(),
+        in_force = in_force.is_ok(),
+        "an operator cut callers off"
+    );
+    match in_force {
+        Ok(()) => Ok(answer(json!({ "ended": ended, "cut_off": true }))),
+        Err(error) => Err(Refusal::NotCutOff { ended, error }),
+    }
 }
 
 fn answer(body: serde_json::Value) -> HttpResponse {

@@ -6,6 +6,8 @@ use actix_web::{
 };
 use serde_json::json;
 
+use crate::auth::CutOffError;
+
 /// See the file's head.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
@@ -23,6 +25,14 @@ pub(super) enum Refusal {
     Query(String),
     #[error("say which sessions, or all=true")]
     Everything,
+    #[error("say whom to cut off: a subject, a client_id or both, and no session's id")]
+    CutOffOfWhom,
+    #[error("{ended} ended, but they may come back: {error}")]
+    NotCutOff {
+        /// Sessions that ended all the same.
+        ended: usize,
+        error: CutOffError,
+    },
 }
 
 impl ResponseError for Refusal {
@@ -31,7 +41,8 @@ impl ResponseError for Refusal {
             Self::Page | Self::Closed => StatusCode::FORBIDDEN,
             Self::Token => StatusCode::UNAUTHORIZED,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::Query(_) | Self::Everything => StatusCode::BAD_REQUEST,
+            Self::Query(_) | Self::Everything | Self::CutOffOfWhom => StatusCode::BAD_REQUEST,
+            Self::NotCutOff { .. } => StatusCode::INSUFFICIENT_STORAGE,
         }
     }
 

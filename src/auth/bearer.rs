@@ -6,6 +6,7 @@
 use std::{borrow::Cow, fmt};
 
 use super::{AuthError, Reason};
+use crate::secret::Secret;
 
 /// Longest token that is taken, in bytes. The RFCs name no limit; JWTs of real providers stay below
 /// 4 KiB, and nobody's proxy passes a header much longer than this.
@@ -20,6 +21,11 @@ impl BearerToken<'_> {
     /// The token, for the one place that hashes it and those that verify it.
     pub(super) fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// A token that was taken before, to ask about it again.
+    pub(super) fn again(token: &Secret) -> BearerToken<'_> {
+        BearerToken(token.expose().into())
     }
 
     /// A copy that outlives the request, for those who verify it.

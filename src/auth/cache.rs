@@ -18,8 +18,11 @@ use quick_cache::{Weighter, sync::Cache};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::{CutOffs, Identity, Principal, Reason, config::CacheConfig, digest::Digest};
-use crate::{time::Timestamp, units::HumanDuration};
+use super::{
+    BearerToken, CutOffs, Identity, Principal, Reason, config::CacheConfig, digest::Digest,
+    principal::Question,
+};
+use crate::{secret::Secret, time::Timestamp, units::HumanDuration};
 
 /// A verified token, and how long that may be relied on.
 #[derive(Debug)]
@@ -152,10 +155,12 @@ impl Verdicts {
         }
     }
 
+    /// `token` is kept where it will have to be asked about again.
     pub(super) fn remember(
         &self,
         digest: Digest,
         verified: Verified,
+        token: &BearerToken<'_>,
         present: Present,
     ) -> Principal {
         let (age, keys) = match verified.validity {
@@ -169,16 +174,23 @@ impl Verdicts {
                 };
                 let age = Age {
                     stale_at: within(config.answer_ttl),
-                    ends_at: within(config.answer_ttl.max(config.stale_if_error)),
+                    ends_at: within(HumanDuration::new(config.relied_on_for())),
                 };
                 (Some(age), None)
             }
         };
-        let bytes = bytes_of(&verified.identity);
+        let question = age.map(|_| Question {
+            digest,
+            token: Secret::new(token.expose()),
+            answered_at: present.monotonic,
+        });
+        let bytes =
+            bytes_of(&verified.identity) + question.as_ref().map_or(0, |_| token_bytes(token));
         let known = self.verified.peek(&digest);
         let first_seen = known.and_then(|known| known.principal.first_seen());
         let first_seen = first_seen.unwrap_or(present.monotonic);
-        let principal = Principal::of_token(verified.identity, self.leeway, Some(first_seen));
+        let principal =
+            Principal::of_token(verified.identity, self.leeway, Some(first_seen), question);
         let entry = Entry {
             principal: principal.clone(),
             age,
@@ -325,6 +337,10 @@ fn bytes_of(identity: &Identity) -> usize {
         .map(|scope| 2 * size_of::<String>() + scope.as_str().len())
         .sum::<usize>();
     ENTRY_BYTES + texts + scopes + members_bytes(&identity.claims)
+}
+
+fn token_bytes(token: &BearerToken<'_>) -> usize {
+    size_of::<Question>() + token.expose().len()
 }
 
 fn members_bytes(members: &Map<String, Value>) -> usize {

@@ -1,5 +1,7 @@
 //! The room's settings: whom we trust, and how much is remembered and asked.
 
+use std::time::Duration;
+
 use super::{CutOffConfig, IssuerConfig};
 use crate::{
     metadata::Issuer,
@@ -72,6 +74,11 @@ pub struct CacheConfig {
 }
 
 impl CacheConfig {
+    /// How long after an answer a caller may be relied on at most.
+    pub(super) fn relied_on_for(&self) -> Duration {
+        self.answer_ttl.max(self.stale_if_error).get()
+    }
+
     /// The part of it that each of so many issuers gets.
     pub(super) fn share(&self, issuers: usize) -> Self {
         let issuers = issuers.max(1);
@@ -108,6 +115,9 @@ pub struct LimitsConfig {
     /// Questions a second about tokens never verified before, which anybody can make up. At least one;
     /// default 50.
     pub upstream_per_second: u32,
+    /// Questions under way about tokens that keep a stream or a call open, of all issuers together: they
+    /// are asked about again at the pace of [`CacheConfig::answer_ttl`]. At least one; default 16.
+    pub rechecks_max: usize,
     /// How long a caller waits for a verdict, queueing and asking. Above zero; default 3 s.
     pub verdict_within: HumanDuration,
 }
@@ -119,6 +129,7 @@ impl Default for LimitsConfig {
             tokens_max: 2_048,
             upstream_max: 64,
             upstream_per_second: 50,
+            rechecks_max: 16,
             verdict_within: HumanDuration::from_secs(3),
         }
     }

@@ -18,6 +18,7 @@ pub struct Counters {
     stale_hits: AtomicU64,
     questions: AtomicU64,
     questions_spared: AtomicU64,
+    rechecks: AtomicU64,
     clock_skews: AtomicU64,
     swept: AtomicU64,
     refusals: [AtomicU64; Reason::ALL.len()],
@@ -92,6 +93,8 @@ totals! {
     questions, count_question;
     /// Questions that were not, since the issuer has not answered lately.
     questions_spared, count_question_spared;
+    /// Times a token was asked about again since it keeps something open.
+    rechecks, count_recheck;
     /// Tokens with a good signature that were refused as of the future: somebody's clock is wrong.
     clock_skews, count_clock_skew;
 }

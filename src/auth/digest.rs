@@ -1,6 +1,8 @@
 //! A token's name in memory: HMAC-SHA-256 under a key of this process, never the token itself.
 //!
-//! So a memory dump holds no token, and nobody outside can aim at a slot of the cache.
+//! So no table is keyed by a secret, and nobody outside can aim at a slot of the cache. A JWT is not kept
+//! at all; a token that its issuer has to be asked about is, in a
+//! [`Principal`](super::Principal), since it will be asked about again.
 
 use aws_lc_rs::{hmac, rand};
 

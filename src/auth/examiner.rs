@@ -65,6 +65,7 @@ struct Examined {
     digest: Digest,
     asker: Asker,
     span: Span,
+    token: BearerToken<'static>,
     verdict: Result<Verified, AuthError>,
 }
 
@@ -133,10 +134,11 @@ impl Examiner {
             verdict_within,
             ..
         } = self.needs.clone();
-        let landed = move |verdict| Examined {
+        let landed = move |token, verdict| Examined {
             digest,
             asker,
             span,
+            token,
             verdict,
         };
         // Not `ctx.spawn`: a context polls all of its futures whenever one of them wakes.
@@ -151,7 +153,7 @@ impl Examiner {
                 }
             };
             // If the actor has died meanwhile, so have its waiters.
-            let _ = examiner.send(landed(verdict)).await;
+            let _ = examiner.send(landed(token, verdict)).await;
         });
     }
 }
@@ -223,13 +225,14 @@ impl Handler<Examined> for Examiner {
             digest,
             asker,
             span,
+            token,
             verdict,
         } = examined;
         let present = self.needs.present();
         let verdicts = &self.needs.verdicts;
         let verdict = match verdict {
             Ok(verified) => {
-                let principal = verdicts.remember(digest, verified, present);
+                let principal = verdicts.remember(digest, verified, &token, present);
                 if asker == Asker::Stranger {
                     let verified_by = principal.verified_by().as_str();
                     span.in_scope(|| audit::sign_in_seen(principal.audited(), verified_by));

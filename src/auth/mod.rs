@@ -66,4 +66,4 @@ pub use judge::{Audiences, judge};
 #[cfg(feature = "cli")]
 pub(crate) use key_set::usable_keys;
 pub use principal::{Identity, Method, Owner, Principal};
-pub use verifier::{Status, Usage, Verifier};
+pub use verifier::{Standing, Status, Usage, Verifier};

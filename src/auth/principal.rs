@@ -11,9 +11,10 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::claims;
+use super::{claims, digest::Digest};
 use crate::{
     scope::Scopes,
+    secret::Secret,
     telemetry::{Pseudonym, audit},
     time::Timestamp,
 };
@@ -30,6 +31,15 @@ struct Inner {
     pseudonym: Pseudonym,
     ends_at: Option<Timestamp>,
     issuance: Issuance,
+    /// Present where it is the issuer who says whether the token is good.
+    question: Option<Question>,
+}
+
+/// What it takes to ask about a token again.
+pub(super) struct Question {
+    pub(super) digest: Digest,
+    pub(super) token: Secret,
+    pub(super) answered_at: Instant,
 }
 
 /// When a token was issued, as far as that is known.
@@ -84,7 +94,7 @@ impl Principal {
     /// Wraps what a verification method found out.
     #[must_use]
     pub fn new(identity: Identity) -> Self {
-        Self::of_token(identity, Duration::ZERO, None)
+        Self::of_token(identity, Duration::ZERO, None, None)
     }
 
     /// The same, of an issuer whose clock may differ from ours by `leeway`, and with a token that was
@@ -93,6 +103,7 @@ impl Principal {
         identity: Identity,
         leeway: Duration,
         first_seen: Option<Instant>,
+        question: Option<Question>,
     ) -> Self {
         // Of userinfo, a date that is there says something else.
         let said = match identity.verified_by {
@@ -108,6 +119,7 @@ impl Principal {
             pseudonym: owner.pseudonym(),
             ends_at: identity.expires_at.map(|exp| exp.plus(leeway)),
             issuance,
+            question,
             identity,
         }))
     }
@@ -164,6 +176,18 @@ impl Principal {
     /// When it was verified for the first time, as far as is remembered.
     pub(super) fn first_seen(&self) -> Option<Instant> {
         self.0.issuance.first_seen
+    }
+
+    /// What it takes to ask about the token again, where the issuer has to be asked.
+    pub(super) fn question(&self) -> Option<&Question> {
+        self.0.question.as_ref()
+    }
+
+    /// Whether both stand behind one token that its issuer is asked about.
+    #[must_use]
+    pub fn has_token_of(&self, other: &Self) -> bool {
+        let digest = |principal: &Self| Some(principal.question()?.digest);
+        digest(self).is_some_and(|own| digest(other) == Some(own))
     }
 
     /// `sub` as the issuer wrote it, which its rules may have taken something else for.

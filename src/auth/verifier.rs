@@ -13,7 +13,8 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Audiences, AuthError, BearerToken, Config, Counters, CutOffs, Inspection, Principal, Reason,
-    Verification, cache::Remembered, desk::Desk, digest::Digester, jwt, questions::Asker,
+    Verification, cache::Remembered, desk::Desk, digest::Digester, jwt, principal::Question,
+    questions::Asker,
 };
 use crate::{fetch::Fetcher, metadata::Discovery, scope::Scopes, time::Clock};
 
@@ -32,6 +33,17 @@ struct Inner {
     counters: Arc<Counters>,
     cut_offs: CutOffs,
     config: Config,
+}
+
+/// How a caller stands whose token keeps something open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing speaks against it.
+    Good,
+    /// Its issuer is to be asked about it again.
+    Due,
+    /// It would be refused now.
+    Refused(Reason),
 }
 
 /// How one issuer is doing, for `/readyz` and the home page.
@@ -124,6 +136,51 @@ impl Verifier {
             Ok(desk) => Inspection::of(desk.issuer(), token, within, audiences, required).await,
             Err(reason) => Inspection::of_nobodys(reason, jwt::unverified_issuer(token).as_deref()),
         }
+    }
+
+    /// How a caller stands whose token keeps something open, as far as is known without asking.
+    #[must_use]
+    pub fn standing(&self, caller: &Principal) -> Standing {
+        if self.inner.cut_offs.concern(caller) {
+            return Standing::Refused(Reason::CutOff);
+        }
+        let Some((desk, question)) = self.inner.question_about(caller) else {
+            return Standing::Good;
+        };
+        match desk.look_up(&question.digest) {
+            Remembered::Verified(_) => Standing::Good,
+            Remembered::Refused(reason) => Standing::Refused(reason),
+            Remembered::Stale(_) | Remembered::Nothing => Standing::Due,
+        }
+    }
+
+    /// Asks about a caller's token again, as if it had come with a request: once, however many ask.
+    /// Returns who it stands for now; nobody where that could not be asked, for a time that is borne.
+    ///
+    /// # Errors
+    /// [`AuthError::Refused`] for a definite no; [`AuthError::Unavailable`] where nobody could be asked
+    /// for longer than [`CacheConfig::stale_if_error`](super::CacheConfig::stale_if_error) allows.
+    pub async fn ask_again(&self, caller: &Principal) -> Result<Option<Principal>, AuthError> {
+        let Some((desk, question)) = self.inner.question_about(caller) else {
+            return Ok(None);
+        };
+        self.inner.counters.count_recheck();
+        let token = BearerToken::again(&question.token);
+        match desk.ask(question.digest, &token, Asker::Known).await {
+            Ok(renewed) => Ok(Some(renewed)),
+            Err(AuthError::Unavailable { .. })
+                if question.answered_at.elapsed() < self.inner.config.cache.relied_on_for() =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Questions of [`Verifier::ask_again`] that may be under way.
+    #[must_use]
+    pub fn rechecks_max(&self) -> usize {
+        self.inner.config.limits.rechecks_max.max(1)
     }
 
     /// Whether a token of any issuer could be verified now: its metadata is there, and its keys where
@@ -224,6 +281,14 @@ impl Inner {
         self.counters.count_miss();
         let desk = self.desk_for(token.expose())?;
         desk.ask(digest, token, Asker::Stranger).await
+    }
+
+    /// What it takes to ask about a caller's token again, and where; nothing where nobody is asked.
+    fn question_about<'p>(&self, caller: &'p Principal) -> Option<(&Desk, &'p Question)> {
+        let question = caller.question()?;
+        let mut desks = self.desks.iter();
+        let desk = desks.find(|desk| desk.issuer().is(caller.issuer()))?;
+        Some((desk, question))
     }
 
     /// Whose rules a token is held against.

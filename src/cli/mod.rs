@@ -9,6 +9,7 @@ mod advice;
 mod agent;
 mod audit_log;
 mod browser;
+mod cache;
 mod check;
 mod clients;
 mod completions;
@@ -17,6 +18,7 @@ mod config;
 mod dev;
 mod logs;
 mod logto;
+mod office;
 #[cfg(feature = "otlp")]
 mod otlp;
 #[cfg(not(feature = "otlp"))]
@@ -69,7 +71,7 @@ enum Command {
     Agent(Box<agent::Arguments>),
     /// Walk a deployment as a client would, and say what to mend
     Check(check::Arguments),
-    /// Show who is in, or end their sessions, on a running server
+    /// Show who is in, end their sessions or cut them off, on a running server
     Sessions(sessions::Arguments),
     /// Say why a token is taken, or refused
     Token(token::Arguments),
@@ -77,6 +79,8 @@ enum Command {
     Clients(Box<clients::Arguments>),
     /// Set a Logto tenant up
     Logto(logto::Arguments),
+    /// Have a running server forget what it knows of tokens
+    Cache(cache::Arguments),
     /// Show the settings in force, or all there are
     Config(config::Arguments),
     /// Write a completion script for a shell
@@ -111,6 +115,7 @@ pub fn run() -> ExitCode {
             Command::Token(arguments) => token::run(arguments).await,
             Command::Clients(arguments) => Box::pin(clients::run(*arguments)).await.map(well),
             Command::Logto(arguments) => Box::pin(logto::run(arguments)).await.map(well),
+            Command::Cache(arguments) => cache::run(arguments).await.map(well),
             Command::Config(arguments) => config::run(&arguments).map(well),
             Command::Completions(arguments) => {
                 completions::run(&arguments);

@@ -1,21 +1,20 @@
 //! `usher sessions`: who is in, and out with them.
 
-use std::path::PathBuf;
-
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde::Deserialize;
-use serde_json::Value;
-use url::Url;
 
-use super::output;
+use super::{
+    office::{Office, Reach},
+    output,
+};
 use crate::{
     agent::Said,
-    fetch::{self, Fetcher},
-    secret::Secret,
+    auth::{CutOffSummary, Whom},
     session::{SessionFilter, SessionSummary},
-    units::{ByteSize, HumanDuration},
+    time::Timestamp,
+    units::HumanDuration,
 };
 
 /// Flags of `usher sessions`.
@@ -24,26 +23,20 @@ use crate::{
     usher sessions                                  all sessions of the server on this machine\n  \
     usher sessions list --subject alice --json      one user's, for programs\n  \
     usher sessions end --client-id smartmail        an agent's, calls in flight included\n  \
+    usher sessions end --client-id smartmail --subject alice --ban 24h\n  \
     usher sessions end --id hj38fk                  one, by the beginning of its id as logs show it\n  \
+    usher sessions cut-offs                         who is shut out, and until when\n  \
+    usher sessions lift --client-id smartmail --subject alice\n  \
     usher sessions --admin http://10.0.0.7:9090 --admin-token-file token end --all\n\n\
-    A client whose session was ended may come back at once with the token it has.")]
+    Whose sessions are ended by --client-id or --subject is cut off: the access tokens of these\n\
+    callers are refused from now on. They are let in with new ones, which a client with a refresh\n\
+    token gets by itself: with --ban they are not. Cut-offs are forgotten at a restart; what has to\n\
+    last is done at the authorization server.")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The server's admin listener
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:9090",
-        global = true
-    )]
-    admin: Url,
-    /// File with the token of server.admin_token_file, where the server has one
-    #[arg(long, value_name = "FILE", global = true)]
-    admin_token_file: Option<PathBuf>,
-    /// JSON on standard output
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    office: Reach,
 }
 
 #[derive(Debug, Subcommand)]
@@ -62,7 +55,32 @@ enum Command {
         /// End every session there is
         #[arg(long, conflicts_with_all = ["id", "subject", "client_id", "issuer"])]
         all: bool,
+        /// Refuse later tokens of these callers too, for so long, as 24h
+        #[arg(long, value_name = "DURATION", conflicts_with_all = ["all", "id", "let_back"])]
+        ban: Option<HumanDuration>,
+        /// Only end sessions: their callers may come back with the tokens they have
+        #[arg(long)]
+        let_back: bool,
     },
+    /// Show who is cut off
+    CutOffs,
+    /// Let those in again who were cut off by just these flags
+    Lift(Callers),
+}
+
+/// Whose tokens.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct Callers {
+    /// The user, as the token's sub
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<String>,
+    /// The agent, as the token's client_id
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+    /// The issuer, to the character
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
 }
 
 /// Which sessions; all that is given has to match.
@@ -95,16 +113,23 @@ struct Ended {
 }
 
 #[derive(Debug, Deserialize)]
-struct Refused {
-    error: String,
+struct InForce {
+    cut_offs: Vec<CutOffSummary>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Lifted {
+    lifted: bool,
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let office = Office::new(&arguments)?;
+    let office = Office::new(&arguments.office)?;
+    let as_json = arguments.office.json;
     match arguments.command.unwrap_or(Command::List(Which::default())) {
         Command::List(which) => {
-            let body = office.ask(Method::GET, &which.into_filter(), false).await?;
-            if arguments.json {
+            let filter = which.into_filter();
+            let body = office.ask(Method::GET, SESSIONS, &filter, &[]).await?;
+            if as_json {
                 output::line(&body.to_string());
             } else {
                 table(&serde_json::from_value(body)?);
@@ -115,24 +140,77 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
                 id: Some(id),
                 ..SessionFilter::default()
             };
-            let body = office.ask(Method::GET, &filter, false).await?;
-            show(serde_json::from_value(body)?, arguments.json)?;
+            let body = office.ask(Method::GET, SESSIONS, &filter, &[]).await?;
+            show(serde_json::from_value(body)?, as_json)?;
         }
-        Command::End { which, all } => {
+        Command::End {
+            which,
+            all,
+            ban,
+            let_back,
+        } => {
             let filter = which.into_filter();
             if filter.is_everything() && !all {
                 bail!("say which sessions: --id, --subject, --client-id, --issuer, or --all");
             }
-            let body = office.ask(Method::DELETE, &filter, all).await?;
-            if arguments.json {
+            let names_callers = filter.subject.is_some() || filter.client_id.is_some();
+            if ban.is_some() && !names_callers {
+                bail!("say whom to ban: --subject, --client-id or both");
+            }
+            let cut_off = names_callers && filter.id.is_none() && !let_back;
+            let mut more = Vec::new();
+            if all {
+                more.push(("all", "true".to_owned()));
+            }
+            if cut_off {
+                more.push(("cut_off", "true".to_owned()));
+            }
+            more.extend(ban.map(|ban| ("ban", ban.to_string())));
+            let body = office.ask(Method::DELETE, SESSIONS, &filter, &more).await?;
+            if as_json {
                 output::line(&body.to_string());
             } else {
                 let Ended { ended } = serde_json::from_value(body)?;
-                output::line(&format!("{ended} ended"));
+                let and = if cut_off { ", and cut off" } else { "" };
+                output::line(&format!("{ended} ended{and}"));
+            }
+        }
+        Command::CutOffs => {
+            let body = office.ask(Method::GET, CUT_OFFS, &(), &[]).await?;
+            if as_json {
+                output::line(&body.to_string());
+            } else {
+                cut_offs(&serde_json::from_value(body)?);
+            }
+        }
+        Command::Lift(callers) => {
+            let whom = callers.into_whom();
+            let body = office.ask(Method::DELETE, CUT_OFFS, &whom, &[]).await?;
+            let Lifted { lifted } = serde_json::from_value(body.clone())?;
+            if as_json {
+                output::line(&body.to_string());
+            } else if lifted {
+                output::line("lifted");
+            }
+            if !lifted {
+                bail!("no cut-off names just these; see usher sessions cut-offs");
             }
         }
     }
     Ok(())
+}
+
+const SESSIONS: &str = "sessions";
+const CUT_OFFS: &str = "cut-offs";
+
+impl Callers {
+    fn into_whom(self) -> Whom {
+        Whom {
+            issuer: self.issuer,
+            client_id: self.client_id,
+            subject: self.subject,
+        }
+    }
 }
 
 impl Which {
@@ -142,63 +220,6 @@ impl Which {
             issuer: self.issuer,
             subject: self.subject,
             client_id: self.client_id,
-        }
-    }
-}
-
-/// The admin listener as this command reaches it.
-struct Office {
-    fetcher: Fetcher,
-    url: Url,
-    token: Option<Secret>,
-}
-
-impl Office {
-    fn new(arguments: &Arguments) -> anyhow::Result<Self> {
-        let file = arguments.admin_token_file.as_deref();
-        Ok(Self {
-            fetcher: Fetcher::new(fetch::Config {
-                deadline: HumanDuration::from_secs(15),
-                answer_max: ByteSize::from_mib(4),
-            })?,
-            url: arguments.admin.join("sessions")?,
-            token: file.map(Secret::from_file).transpose()?,
-        })
-    }
-
-    async fn ask(
-        &self,
-        method: Method,
-        filter: &SessionFilter,
-        all: bool,
-    ) -> anyhow::Result<Value> {
-        let mut url = self.url.clone();
-        let members = serde_json::to_value(filter)?;
-        for (name, value) in members.as_object().into_iter().flatten() {
-            url.query_pairs_mut()
-                .append_pair(name, value.as_str().unwrap_or_default());
-        }
-        if all {
-            url.query_pairs_mut().append_pair("all", "true");
-        }
-        let mut request = self.fetcher.request(method, url.as_str());
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token.expose());
-        }
-        let answer = self.fetcher.send(request).await.with_context(|| {
-            format!(
-                "is the server running, and {} its server.admin_listen?",
-                self.url.authority()
-            )
-        })?;
-        if answer.is_success() {
-            return Ok(answer.json()?);
-        }
-        let said = serde_json::from_slice(&answer.body).map(|Refused { error }| Said::new(&error));
-        match (answer.status, said) {
-            (_, Ok(said)) => bail!("{said}"),
-            (StatusCode::NOT_FOUND, Err(_)) => bail!("{} is no admin listener of Usher", self.url),
-            (status, Err(_)) => bail!("the admin listener answered {status}"),
         }
     }
 }
@@ -250,4 +271,27 @@ fn show(listed: Listed, as_json: bool) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn cut_offs(in_force: &InForce) {
+    if in_force.cut_offs.is_empty() {
+        output::line("nobody is cut off");
+        return;
+    }
+    output::line(&format!(
+        "{:20}  {:20}  {:20}  {:20}  ISSUER",
+        "SUBJECT", "CLIENT", "TOKENS BEFORE", "BANNED UNTIL"
+    ));
+    let any = |text: &Option<String>| Said::new(text.as_deref().unwrap_or("any")).to_string();
+    let moment = |seconds| Timestamp::from_unix_seconds(seconds).to_rfc3339();
+    for one in &in_force.cut_offs {
+        output::line(&format!(
+            "{:20}  {:20}  {:20}  {:20}  {}",
+            any(&one.whom.subject),
+            any(&one.whom.client_id),
+            moment(one.issued_before),
+            one.banned_until.map_or_else(|| "-".to_owned(), moment),
+            any(&one.whom.issuer),
+        ));
+    }
 }

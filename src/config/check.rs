@@ -14,6 +14,7 @@ const ABOVE_ZERO: &[&str] = &[
     "verifier.tokens_max",
     "verifier.upstream_max",
     "verifier.upstream_per_second",
+    "verifier.rechecks_max",
     "verifier.verdict_within",
     "cut_off.max",
     "cut_off.token_life_max",

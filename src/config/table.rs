@@ -221,6 +221,8 @@ keys! {
         "Questions to one authorization server under way at once.";
     plain "verifier.upstream_per_second" = verifier.limits.upstream_per_second, COUNT,
         "Questions a second to one authorization server about tokens never verified before, which anybody can make up.";
+    plain "verifier.rechecks_max" = verifier.limits.rechecks_max, COUNT,
+        "Questions under way about tokens that keep a stream or a call open, which are asked about again whenever cache.answer_ttl has passed.";
     plain "verifier.verdict_within" = verifier.limits.verdict_within, DURATION,
         "How long a caller waits for a verdict before a 503.";
     plain "cut_off.max" = verifier.cut_offs.max, COUNT,

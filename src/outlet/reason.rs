@@ -17,6 +17,10 @@ pub enum CloseReason {
     Refused,
     /// The access token's life is over.
     TokenExpired,
+    /// Its issuer says that the access token is good no more.
+    TokenRevoked,
+    /// Its issuer could not be asked about the access token for too long.
+    TokenUnverified,
     /// The caller was cut off, by an operator or by what its issuer has told.
     CutOff,
     /// An operator ended it.
@@ -40,6 +44,8 @@ impl CloseReason {
             Self::NeverInitialized => "never_initialized",
             Self::Refused => "refused",
             Self::TokenExpired => "token_expired",
+            Self::TokenRevoked => "token_revoked",
+            Self::TokenUnverified => "token_unverified",
             Self::CutOff => "cut_off",
             Self::EndedByOperator => "ended_by_operator",
             Self::SlowReader => "slow_reader",
@@ -58,6 +64,8 @@ impl fmt::Display for CloseReason {
             Self::NeverInitialized => "the session was never initialized",
             Self::Refused => "the session was refused",
             Self::TokenExpired => "the access token has expired",
+            Self::TokenRevoked => "the access token is good no more",
+            Self::TokenUnverified => "the access token could not be checked for too long",
             Self::CutOff => "access was withdrawn",
             Self::EndedByOperator => "an operator ended the session",
             Self::SlowReader => "the client reads too slowly",

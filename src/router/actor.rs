@@ -15,9 +15,13 @@ use actix::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Config, RouteError, table::Table};
+use super::{
+    Config, RouteError,
+    table::Table,
+    watch::{Open as Opened, Watch},
+};
 use crate::{
-    auth::{CutOffs, Principal},
+    auth::Principal,
     handler::Handler,
     outlet::{CloseReason, Outlet},
     session::{Farewell, Leases, Opening, SessionId, SessionRef, Verdict},
@@ -47,7 +51,7 @@ pub(super) struct Router {
     pub(super) config: Config,
     pub(super) table: Arc<Table>,
     pub(super) leases: Leases,
-    pub(super) cut_offs: CutOffs,
+    pub(super) watch: Watch,
     pub(super) handler: Handler,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
@@ -198,20 +202,13 @@ impl Router {
 
     fn sweep(&self) {
         let now = self.clock.now();
-        for session in self.table.snapshot() {
-            session.carry_out(if self.cut_offs.concern(&session.caller()) {
-                Verdict::End(CloseReason::CutOff)
-            } else {
-                session.judge(now)
-            });
-        }
-        for lease in self.leases.snapshot() {
-            let caller = lease.caller();
-            if caller.ends_at().is_some_and(|ends| now >= ends) {
-                lease.end(CloseReason::TokenExpired);
-            } else if self.cut_offs.concern(&caller) {
-                lease.end(CloseReason::CutOff);
-            }
-        }
+        let live = self.table.snapshot().into_iter().filter(|session| {
+            let verdict = session.judge(now);
+            session.carry_out(verdict);
+            !matches!(verdict, Verdict::End(_))
+        });
+        let leases = self.leases.snapshot().into_iter().map(Opened::Lease);
+        self.watch
+            .look_at(live.map(Opened::Session).chain(leases), now);
     }
 }

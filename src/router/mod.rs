@@ -7,6 +7,7 @@
 mod actor;
 mod error;
 mod table;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub use error::RouteError;
 
 use crate::{
-    auth::{CutOff, CutOffError, CutOffs, Principal},
+    auth::{CutOff, CutOffError, CutOffs, Principal, Verifier},
     handler::Handler,
     outlet::{CloseReason, EventId, Frames, Outlet},
     protocol::{Batch, ClientMessage},
@@ -29,6 +30,7 @@ use crate::{
 };
 use actor::{DrainAll, Open, Router};
 use table::Table;
+use watch::Watch;
 
 /// Limits on all sessions together.
 #[derive(Debug, Clone, Copy)]
@@ -75,13 +77,14 @@ pub struct RouterHandle {
 const ASK_DEADLINE: Duration = Duration::from_secs(5);
 
 impl RouterHandle {
-    /// Starts the router and the arbiters of its sessions, which end for callers that are cut off. Needs
-    /// an actix system.
+    /// Starts the router and the arbiters of its sessions, which end for callers that are cut off, and
+    /// for those whose tokens `verifier` is told to be good no more. Needs an actix system.
     #[must_use]
     pub fn start(
         config: Config,
         handler: Handler,
         cut_offs: CutOffs,
+        verifier: Option<Verifier>,
         metrics: Metrics,
         clock: Clock,
     ) -> Self {
@@ -92,7 +95,11 @@ impl RouterHandle {
             config,
             table: Arc::clone(&table),
             leases: leases.clone(),
-            cut_offs: cut_offs.clone(),
+            watch: Watch {
+                cut_offs: cut_offs.clone(),
+                verifier,
+                is_asking: Arc::default(),
+            },
             handler,
             metrics: metrics.clone(),
             clock,

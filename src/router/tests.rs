@@ -64,7 +64,14 @@ fn house(config: Config) -> House {
     .unwrap();
     let changes = handler.changes().clone();
     let cut_offs = CutOffs::new(CutOffConfig::default(), clock.clone());
-    let router = RouterHandle::start(config, handler, cut_offs, metrics.clone(), clock.clone());
+    let router = RouterHandle::start(
+        config,
+        handler,
+        cut_offs,
+        None,
+        metrics.clone(),
+        clock.clone(),
+    );
     House {
         router,
         metrics,

@@ -24,6 +24,7 @@ use crate::{
     router::RouterHandle,
     skills::read_folder,
     telemetry::{self, Check, Health, Metrics},
+    time::Clock,
     transport::{self, Door, Rooms},
     units::PublicUrl,
 };
@@ -53,6 +54,7 @@ struct Inner {
     bridge: Option<Data<Bridge>>,
     issuer: Issuer,
     drain_after: Duration,
+    clock: Clock,
 }
 
 impl Mounted {
@@ -95,9 +97,11 @@ impl Mounted {
             config.router,
             handler.clone(),
             verifier.cut_offs().clone(),
+            Some(verifier.clone()),
             metrics.clone(),
             clock.clone(),
         );
+        let office_clock = clock.clone();
         let bridge = match config.registration.mode {
             Mode::Off => None,
             Mode::Bridge => {
@@ -142,6 +146,7 @@ impl Mounted {
             bridge,
             issuer,
             drain_after: config.server.drain_after.get(),
+            clock: office_clock,
         })))
     }
 
@@ -170,10 +175,12 @@ impl Mounted {
         transport::home(config, &self.0.door);
     }
 
-    /// Adds what operators may do, for those whom `access` lets in: `/sessions`, as `usher sessions`
-    /// uses it.
+    /// Adds what operators may do, for those whom `access` lets in: `/sessions`, `/cut-offs` and
+    /// `/cache/purge`, as `usher sessions` and `usher cache` use them.
     pub fn office(&self, config: &mut ServiceConfig, access: Access) {
-        let office = Office::new(access, self.0.door.router.clone());
+        let door = &self.0.door;
+        let (router, verifier) = (door.router.clone(), door.verifier.clone());
+        let office = Office::new(access, router, verifier, self.0.clock.clone());
         admin::routes(config, Data::new(office));
     }
 

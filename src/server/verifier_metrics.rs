@@ -8,7 +8,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 
-use crate::auth::{Usage, Verifier};
+use crate::auth::{Counters, Usage, Verifier};
 
 /// Reads the verifier's counters whenever metrics are asked for.
 #[derive(Debug)]
@@ -37,6 +37,77 @@ const GAUGES: [Gauge; 5] = [
     ),
 ];
 
+type Total = (&'static str, &'static str, fn(&Counters) -> u64);
+
+/// What has happened since the start.
+const TOTALS: [Total; 13] = [
+    (
+        "cache_hits",
+        "Callers recognised without asking",
+        Counters::hits,
+    ),
+    (
+        "cache_misses",
+        "Callers neither known nor refused from memory",
+        Counters::misses,
+    ),
+    (
+        "turned_away",
+        "Callers sent away since too many waited",
+        Counters::turned_away,
+    ),
+    (
+        "restarts",
+        "Times the verifier was rebuilt after a panic",
+        Counters::examiner_restarts,
+    ),
+    (
+        "key_fetches",
+        "Times the issuer's keys were asked for",
+        Counters::key_fetches,
+    ),
+    (
+        "key_fetch_failures",
+        "Times they could not be had",
+        Counters::key_fetch_failures,
+    ),
+    (
+        "stale_key_sets",
+        "Times an issuer served keys that it had replaced already",
+        Counters::stale_key_sets,
+    ),
+    (
+        "stale_hits",
+        "Callers let in though nobody could be asked about them again",
+        Counters::stale_hits,
+    ),
+    (
+        "questions",
+        "Questions about tokens that were sent to an issuer",
+        Counters::questions,
+    ),
+    (
+        "questions_spared",
+        "Questions that were not sent, since the issuer has not answered lately",
+        Counters::questions_spared,
+    ),
+    (
+        "rechecks",
+        "Times a token was asked about again since it keeps a stream or a call open",
+        Counters::rechecks,
+    ),
+    (
+        "clock_skew_suspected",
+        "Tokens of the future that their issuer has signed",
+        Counters::clock_skews,
+    ),
+    (
+        "swept",
+        "Entries that had ended and were cleared away",
+        Counters::swept,
+    ),
+];
+
 impl Collector for VerifierMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let usage: Vec<_> = self.0.usage_by_issuer().collect();
@@ -53,71 +124,10 @@ impl Collector for VerifierMetrics {
         let gauge = encoder.encode_descriptor("usher_cut_offs", help, None, MetricType::Gauge)?;
         ConstGauge::new(i64::try_from(cut_offs.len()).unwrap_or(i64::MAX)).encode(gauge)?;
         let counters = self.0.counters();
-        for (name, help, value) in [
-            (
-                "cache_hits",
-                "Callers recognised without asking",
-                counters.hits(),
-            ),
-            (
-                "cache_misses",
-                "Callers neither known nor refused from memory",
-                counters.misses(),
-            ),
-            (
-                "turned_away",
-                "Callers sent away since too many waited",
-                counters.turned_away(),
-            ),
-            (
-                "restarts",
-                "Times the verifier was rebuilt after a panic",
-                counters.examiner_restarts(),
-            ),
-            (
-                "key_fetches",
-                "Times the issuer's keys were asked for",
-                counters.key_fetches(),
-            ),
-            (
-                "key_fetch_failures",
-                "Times they could not be had",
-                counters.key_fetch_failures(),
-            ),
-            (
-                "stale_key_sets",
-                "Times an issuer served keys that it had replaced already",
-                counters.stale_key_sets(),
-            ),
-            (
-                "stale_hits",
-                "Callers let in though nobody could be asked about them again",
-                counters.stale_hits(),
-            ),
-            (
-                "questions",
-                "Questions about tokens that were sent to an issuer",
-                counters.questions(),
-            ),
-            (
-                "questions_spared",
-                "Questions that were not sent, since the issuer has not answered lately",
-                counters.questions_spared(),
-            ),
-            (
-                "clock_skew_suspected",
-                "Tokens of the future that their issuer has signed",
-                counters.clock_skews(),
-            ),
-            (
-                "swept",
-                "Entries that had ended and were cleared away",
-                counters.swept(),
-            ),
-        ] {
+        for (name, help, value) in TOTALS {
             let name = format!("usher_verifier_{name}");
             let metric = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value).encode(metric)?;
+            ConstCounter::new(value(counters)).encode(metric)?;
         }
         let help = "Tokens examined, by method and outcome";
         let name = "usher_verifier_verdicts";

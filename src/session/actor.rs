@@ -342,6 +342,7 @@ impl Session {
         let Some(stream) = self.stream.get() else {
             return;
         };
+        self.vital.set_listened_to(true);
         let closed = async move {
             let reason = stream.closed().await;
             (stream, reason)
@@ -364,6 +365,7 @@ impl Session {
         {
             // Only the stream that ended: a new one may already have taken its place.
             drop(self.stream.take());
+            self.vital.set_listened_to(false);
         }
     }
 

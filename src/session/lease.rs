@@ -121,6 +121,11 @@ impl LeaseRef {
         self.0.holder.get()
     }
 
+    /// Its holder was verified again.
+    pub fn renew(&self, caller: &Principal) {
+        self.0.holder.set(caller);
+    }
+
     /// Ends it. The first reason given stays.
     pub fn end(&self, reason: CloseReason) {
         self.0.over.get_or_init(|| reason);

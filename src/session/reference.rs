@@ -157,6 +157,17 @@ impl SessionRef {
         self.vital.caller()
     }
 
+    /// Who was heard last was verified again.
+    pub fn renew(&self, caller: &Principal) {
+        self.vital.renew(caller);
+    }
+
+    /// Whether a stream is open in it, or a call runs.
+    #[must_use]
+    pub fn keeps_something_open(&self) -> bool {
+        self.vital.keeps_something_open()
+    }
+
     /// How its messages travel.
     #[must_use]
     pub fn transport(&self) -> Transport {

@@ -29,6 +29,7 @@ pub(super) struct Vital {
     version: OnceLock<ProtocolVersion>,
     running: AtomicBool,
     probed: AtomicBool,
+    listened_to: AtomicBool,
     queued: AtomicUsize,
 }
 
@@ -65,6 +66,7 @@ impl Vital {
             version: OnceLock::new(),
             running: AtomicBool::new(false),
             probed: AtomicBool::new(false),
+            listened_to: AtomicBool::new(false),
             queued: AtomicUsize::new(0),
         }
     }
@@ -85,6 +87,20 @@ impl Vital {
     /// Who was heard last.
     pub(super) fn caller(&self) -> Principal {
         self.holder.get()
+    }
+
+    /// Who was heard last was verified again, and has said nothing.
+    pub(super) fn renew(&self, caller: &Principal) {
+        self.holder.set(caller);
+    }
+
+    /// Whether the session's own stream is open.
+    pub(super) fn set_listened_to(&self, listened_to: bool) {
+        self.listened_to.store(listened_to, Relaxed);
+    }
+
+    pub(super) fn keeps_something_open(&self) -> bool {
+        self.listened_to.load(Relaxed) || self.calls() > 0
     }
 
     pub(super) fn set_running(&self) {

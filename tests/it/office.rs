@@ -5,12 +5,22 @@ use std::fs;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
-use crate::kit::{Mcp, Scene, Sse, mcp::call, process::run};
+use crate::kit::{
+    Ask, Mcp, Scene, Sse, eventually, issuer::Endpoint, mcp::call, process::run, scene::NOW,
+};
 
 /// `usher sessions` against the scene.
 async fn sessions(scene: &Scene, arguments: &[&str]) -> (Option<i32>, String, String) {
+    operate(scene, "sessions", arguments).await
+}
+
+async fn operate(
+    scene: &Scene,
+    command: &str,
+    arguments: &[&str],
+) -> (Option<i32>, String, String) {
     let admin = format!("http://{}", scene.running().admin());
-    let mut all = vec!["sessions".to_owned(), "--admin".to_owned(), admin];
+    let mut all = vec![command.to_owned(), "--admin".to_owned(), admin];
     all.extend(arguments.iter().map(|&argument| argument.to_owned()));
     let ran = spawn_blocking(move || run(&all.iter().map(String::as_str).collect::<Vec<_>>()));
     ran.await.unwrap()
@@ -63,11 +73,109 @@ async fn an_operator_ends_a_users_sessions_and_nobody_elses() {
 
     let (code, out, err) = sessions(&scene, &["end", "--subject", "alice"]).await;
 
-    assert_eq!((code, out.trim(), err.as_str()), (Some(0), "2 ended", ""));
-    alice.post(&call(7, "whoami")).await.is(404);
+    let said = "2 ended, and cut off";
+    assert_eq!((code, out.trim(), err.as_str()), (Some(0), said, ""));
+    alice.post(&call(7, "whoami")).await.is(401);
     while stream.events.event().await.is_some() {}
     assert!(bob.call(8, "whoami").await["result"].is_object());
     assert_eq!(scene.running().sessions(), 1);
+}
+
+#[actix_web::test]
+async fn who_is_cut_off_is_shown_and_can_be_let_in_again() {
+    let scene = Scene::new().await;
+    let token = scene.token("alice");
+    let mut alice = Mcp::ready(&scene, &token).await;
+    let end = ["end", "--subject", "alice", "--let-back"];
+    assert_eq!(sessions(&scene, &end).await.1.trim(), "1 ended");
+    alice.post(&call(7, "whoami")).await.is(404);
+    let _again = Mcp::ready(&scene, &token).await;
+
+    let ban = ["--client-id", "agent", "--subject", "alice"];
+    let (code, out, err) = sessions(
+        &scene,
+        &[&["end", "--ban", "2h", "--json"], &ban[..]].concat(),
+    )
+    .await;
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_eq!(out.trim(), r#"{"cut_off":true,"ended":1}"#);
+    let (_, out, _) = sessions(&scene, &["cut-offs", "--json"]).await;
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(shown["cut_offs"][0]["subject"], "alice");
+    assert_eq!(shown["cut_offs"][0]["banned_until"], NOW + 7_200);
+    let (_, out, _) = sessions(&scene, &["cut-offs"]).await;
+    assert!(
+        out.contains("alice") && out.contains("2027-01-15T10:00:00Z"),
+        "{out}"
+    );
+
+    let (code, _, err) = sessions(&scene, &["lift", "--subject", "alice"]).await;
+    assert_eq!((code, err.contains("no cut-off")), (Some(1), true), "{err}");
+    let (code, out, _) = sessions(&scene, &[&["lift"], &ban[..]].concat()).await;
+    assert_eq!((code, out.trim()), (Some(0), "lifted"));
+    let _again = Mcp::ready(&scene, &token).await;
+    let (_, out, _) = sessions(&scene, &["cut-offs"]).await;
+    assert_eq!(out.trim(), "nobody is cut off");
+}
+
+#[actix_web::test]
+async fn a_cut_off_has_to_name_somebody_and_a_full_table_says_so() {
+    let scene = Scene::with(|config| config.verifier.cut_offs.max = 1).await;
+    let _alice = Mcp::ready(&scene, &scene.token("alice")).await;
+
+    for wrong in [
+        &["end", "--all", "--ban", "2h"][..],
+        &["end", "--id", "abcdef", "--ban", "2h"],
+        &["end", "--issuer", "https://i", "--ban", "2h"],
+        &["end", "--subject", "alice", "--ban", "soon"],
+        &["lift"],
+    ] {
+        let (code, ..) = sessions(&scene, wrong).await;
+        assert!(matches!(code, Some(1 | 2)), "{wrong:?}: {code:?}");
+    }
+    assert_eq!(scene.running().sessions(), 1);
+
+    assert_eq!(
+        sessions(&scene, &["end", "--subject", "bob"]).await.0,
+        Some(0)
+    );
+    let (code, _, err) = sessions(&scene, &["end", "--subject", "alice"]).await;
+    assert_eq!(
+        (code, err.contains("cut_off.max")),
+        (Some(1), true),
+        "{err}"
+    );
+    assert_eq!(scene.running().sessions(), 0, "ended all the same");
+    let hits = "usher_limit_hit_total{limit=\"cut_off.max\"}";
+    assert_eq!(scene.metric(hits), 1);
+}
+
+// F26, on one node; X07
+#[actix_web::test]
+async fn a_purge_has_everybody_verified_anew() {
+    let scene = Scene::new().await;
+    let mut alice = Mcp::ready(&scene, &scene.token("alice")).await;
+    let fetched = scene.issuer.count(Endpoint::Keys);
+
+    let (code, out, err) = operate(&scene, "cache", &["purge"]).await;
+
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_eq!(out.trim(), "1 callers and 0 refusals forgotten");
+    let issuer = &scene.issuer;
+    eventually("keys are fetched", || {
+        issuer.count(Endpoint::Keys) > fetched
+    })
+    .await;
+    let misses = scene.metric("usher_verifier_cache_misses_total");
+    alice.call(7, "whoami").await;
+    assert_eq!(
+        scene.metric("usher_verifier_cache_misses_total"),
+        misses + 1
+    );
+    for path in ["/cache/purge", "/cut-offs", "/sessions"] {
+        let public = Ask::new(&scene, "POST", path);
+        scene.ask(&public).await.is(404);
+    }
 }
 
 #[actix_web::test]

@@ -841,7 +841,6 @@ async fn a_revoked_token_is_refused_once_its_answer_has_aged() {
 }
 
 // K40, the stream of it: nobody has to POST for a revocation to count.
-#[ignore = "does not hold: an open stream's token is not asked about again"]
 #[tokio::test]
 async fn a_stream_whose_token_was_revoked_is_ended() {
     let scene = Scene::with(|config| {
@@ -857,7 +856,52 @@ async fn a_stream_whose_token_was_revoked_is_ended() {
     scene.issuer.know("good", json!({ "active": false }));
 
     let ended = tokio::time::timeout(Duration::from_secs(6), sse.events.farewell()).await;
-    assert!(ended.is_ok(), "still open");
+    assert_eq!(ended.unwrap(), "closed: the access token is good no more");
+    assert_eq!(scene.running().sessions(), 0);
+}
+
+// K40: streams of one token make one question for each time its answer has aged; what keeps nothing
+// open makes none, and silence ends nothing at once.
+#[tokio::test]
+async fn a_token_that_keeps_streams_open_is_asked_about_once_each_time() {
+    let scene = Scene::with(|config| {
+        introspecting(config);
+        config.verifier.cache.answer_ttl = HumanDuration::new(Duration::from_millis(300));
+    })
+    .await;
+    let audience = scene.url("/mcp");
+    for token in ["good", "idle"] {
+        let claims = json!({ "sub": token, "aud": audience, "exp": NOW + 600 });
+        scene.issuer.know(token, claims);
+    }
+    let _idle = Mcp::ready(&scene, "idle").await;
+    let mut streams = Vec::new();
+    for _ in 0..8 {
+        streams.push(Sse::ready(&scene, "good").await);
+    }
+    let asked = |token: &str| {
+        let all = scene.issuer.asked(Endpoint::Introspection);
+        all.iter()
+            .filter(|asked| asked.body.contains(token))
+            .count()
+    };
+    let (before, started) = (asked("good"), std::time::Instant::now());
+    eventually("asked again and again", || asked("good") >= before + 3).await;
+    let rounds = usize::try_from(started.elapsed().as_secs()).unwrap() + 2;
+    assert!(
+        asked("good") - before <= rounds,
+        "more than one for each sweep"
+    );
+    assert_eq!(asked("idle"), 1);
+
+    scene.issuer.behave(Endpoint::Introspection, Behaviour::Cut);
+    assert!(
+        streams[0]
+            .events
+            .is_silent_for(Duration::from_secs(2))
+            .await
+    );
+    assert_eq!(scene.running().sessions(), 9);
 }
 
 // K42, scaled

@@ -39,7 +39,7 @@ fn caller(subject: &str, client: &str, issued_at: Option<u64>, life: Duration) -
         verified_by: Method::Jwt,
         claims: claims.as_object().unwrap().clone(),
     };
-    Principal::of_token(identity, Duration::ZERO, Some(Instant::now()))
+    Principal::of_token(identity, Duration::ZERO, Some(Instant::now()), None)
 }
 
 fn whom(issuer: Option<&str>, client_id: Option<&str>, subject: Option<&str>) -> Whom {
