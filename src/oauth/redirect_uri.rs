@@ -131,6 +131,7 @@ pub(crate) struct Destination {
     pub(crate) remark: Option<&'static str>,
 }
 
+#[cfg(feature = "dev-idp")]
 impl Destination {
     /// Whether it leads to a program on the user's own device, and so to whichever waits there.
     pub(crate) const fn is_on_this_device(&self) -> bool {

@@ -295,6 +295,7 @@ pub(crate) fn client_of(application: &Application) -> Option<Client> {
 }
 
 /// Whether an application was begun by us, and never finished.
+#[cfg(feature = "cli")]
 pub(crate) fn is_half_made(application: &Application) -> bool {
     Record::of(application).is_some_and(|record| record.state == State::Making)
 }

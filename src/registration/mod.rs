@@ -16,5 +16,7 @@ mod scopes;
 pub(crate) use admission::{Admission, Refused};
 pub use config::{Config, Mode, Who};
 pub(crate) use directory::Directory;
-pub(crate) use logto::{LogtoRegistrar, client_of, is_half_made};
+pub(crate) use logto::LogtoRegistrar;
+#[cfg(feature = "cli")]
+pub(crate) use logto::{client_of, is_half_made};
 pub(crate) use registrar::{Client, NewClient, Origin, Registered, Registrar, RegistrarError};
