@@ -376,6 +376,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "dev-idp")]
     #[test]
     fn a_form_may_lead_to_the_redirects_origin_or_scheme() {
         assert_eq!(
