@@ -3,7 +3,7 @@
 //! Logto has no dynamic registration, so clients that insist on it (RFC 7591) are shown an issuer of
 //! our own: `/register`, `/authorize`, `/callback`, `/token`, `/revoke` below the public URL, which are
 //! also the paths that clients of 2025-03-26 guess. Each registration becomes a client of its own at the
-//! [`Registrar`](crate::registration::Registrar); the user signs in and consents at the real
+//! `Registrar`; the user signs in and consents at the real
 //! authorization server, whose tokens clients get as they are. Nothing is kept here: what has to be
 //! known at the next step travels sealed with the browser (`transaction`) or the client (`token`), and
 //! every node with the key takes every step.

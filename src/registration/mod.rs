@@ -1,7 +1,7 @@
 //! Agents that register: where they are kept, who may, how many, and what is written down of it.
 //!
-//! [`Registrar`] is whoever keeps the clients: a Logto tenant (`LogtoRegistrar`), or the embedded
-//! provider of `usher dev`. Usher itself keeps none. [`Admission`] says who may register and how
+//! `Registrar` is whoever keeps the clients: a Logto tenant (`LogtoRegistrar`), or the embedded
+//! provider of `usher dev`. Usher itself keeps none. `Admission` says who may register and how
 //! often, before a registrar is asked anything. `bridge` registers programs with both; `cli` manages
 //! what was registered. No HTTP answer is known here.
 
