@@ -34,6 +34,7 @@ pub mod metadata;
 mod oauth;
 pub mod outlet;
 pub mod page;
+pub mod policy;
 pub mod protocol;
 pub mod registration;
 pub mod router;

@@ -12,12 +12,13 @@ use std::{
 };
 
 /// Rooms by floor, from the cellar up.
-const FLOORS: [&[&str]; 13] = [
+const FLOORS: [&[&str]; 14] = [
     &["time", "scope", "units", "secret", "protocol", "page"],
     &["outlet", "shutdown", "fetch", "oauth", "setups", "skills"],
     &["telemetry", "metadata", "logto"],
     &["auth", "registration"],
-    &["handler", "idp", "bridge"],
+    &["policy", "idp"],
+    &["handler", "bridge"],
     &["session", "rmcp"],
     &["router"],
     &["transport", "admin"],

@@ -2,9 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde_json::Value;
-
-use super::claims::Claims;
+use serde_json::{Map, Value};
 
 /// A member of the claims by its name, as `sub` or `https://example.com/scopes`; or, beginning with a
 /// slash, a JSON Pointer into them, as `/realm_access/roles` (RFC 6901).
@@ -18,12 +16,13 @@ pub struct ClaimPathError(String);
 
 impl ClaimPath {
     /// The member of this name.
-    pub(super) fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         Self(name.into())
     }
 
     /// The claim, where it is there and not `null`.
-    pub(super) fn find<'c>(&self, claims: &'c Claims) -> Option<&'c Value> {
+    #[must_use]
+    pub fn find<'c>(&self, claims: &'c Map<String, Value>) -> Option<&'c Value> {
         let found = match self.0.strip_prefix('/') {
             None => claims.get(&*self.0),
             Some(path) => {
