@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, map::Entry};
 
 /// A member of the claims by its name, as `sub` or `https://example.com/scopes`; or, beginning with a
 /// slash, a JSON Pointer into them, as `/realm_access/roles` (RFC 6901).
@@ -36,10 +36,47 @@ impl ClaimPath {
         found.filter(|value| !value.is_null())
     }
 
+    /// Puts a value where it would be found; beside one that is there, in a list with it.
+    pub(crate) fn put(&self, claims: &mut Map<String, Value>, value: Value) {
+        let Some(path) = self.0.strip_prefix('/') else {
+            return add(claims, self.0.to_string(), value);
+        };
+        let steps: Vec<_> = path.split('/').collect();
+        let Some((last, inner)) = steps.split_last() else {
+            return;
+        };
+        let name = |step: &str| step.replace("~1", "/").replace("~0", "~");
+        let mut at = claims;
+        for step in inner {
+            let next = at
+                .entry(name(step))
+                .or_insert_with(|| Value::Object(Map::new()));
+            // What stands in the way is something else, and gives way.
+            if !next.is_object() {
+                *next = Value::Object(Map::new());
+            }
+            let Value::Object(next) = next else { return };
+            at = next;
+        }
+        add(at, name(last), value);
+    }
+
     /// The text it was made of.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+fn add(members: &mut Map<String, Value>, name: String, value: Value) {
+    match members.entry(name) {
+        Entry::Vacant(place) => {
+            place.insert(value);
+        }
+        Entry::Occupied(mut place) => match place.get_mut() {
+            Value::Array(list) => list.push(value),
+            other => *other = Value::Array(vec![other.take(), value]),
+        },
     }
 }
 
@@ -98,6 +135,23 @@ mod tests {
             let path: ClaimPath = path.parse().unwrap();
             assert_eq!(path.find(&claims), None, "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_put_is_found_there_again() {
+        let mut claims = Map::new();
+        for (path, value) in [
+            ("roles", json!("a")),
+            ("roles", json!("b")),
+            ("/org/a~1b", json!(true)),
+            ("/org/plan", json!("pro")),
+        ] {
+            let path: ClaimPath = path.parse().unwrap();
+            path.put(&mut claims, value);
+        }
+
+        let expected = json!({ "roles": ["a", "b"], "org": { "a/b": true, "plan": "pro" } });
+        assert_eq!(Value::Object(claims), expected);
     }
 
     #[test]

@@ -207,6 +207,12 @@ impl Principal {
         &self.0.identity.claims
     }
 
+    /// Whether both were made by one verification: nothing of one can differ from the other.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// To whom a session opened by this caller belongs.
     #[must_use]
     pub fn owner(&self) -> Owner {

@@ -1,10 +1,10 @@
 //! `usher config`: the settings in force, or all there are.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{output, settings::Settings};
-use crate::config::{Config, KEYS};
+use crate::config::{Config, KEYS, rule_settings};
 
 /// Flags of `usher config`.
 #[derive(Debug, Args)]
@@ -43,16 +43,28 @@ fn in_force(config: &Config, as_json: bool) {
         let all = KEYS
             .iter()
             .map(|key| (key.path.to_owned(), json!(key.get(config))));
-        let mut all: serde_json::Map<_, _> = all.collect();
+        let mut all: Map<_, _> = all.collect();
         if !config.issuers.is_empty() {
             let issuers = config.issuers.iter().map(|issuer| {
                 let settings = issuer.settings();
                 let settings = settings.map(|(name, value)| (name.to_owned(), json!(value)));
-                serde_json::Value::Object(settings.collect())
+                Value::Object(settings.collect())
             });
             all.insert("issuers".to_owned(), issuers.collect());
         }
-        output::line(&serde_json::Value::Object(all).to_string());
+        let rules = config.policy.rules.iter();
+        let rules: Vec<_> = rules
+            .map(|rule| {
+                rule_settings(rule)
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect::<Map<_, _>>()
+            })
+            .collect();
+        if !rules.is_empty() {
+            all.insert("policy.rules".to_owned(), json!(rules));
+        }
+        output::line(&Value::Object(all).to_string());
         return;
     }
     let mut section = "";
@@ -67,12 +79,30 @@ fn in_force(config: &Config, as_json: bool) {
         }
         output::line(&format!("{name} = {:?}", key.get(config)));
     }
+    for rule in &config.policy.rules {
+        output::line("\n[[policy.rules]]");
+        for (name, value) in rule_settings(rule) {
+            output::line(&format!("{name} = {}", toml(&value)));
+        }
+    }
     for issuer in &config.issuers {
         output::line("\n[[issuers]]");
         for (name, value) in issuer.settings() {
             output::line(&format!("{name} = {value:?}"));
         }
     }
+}
+
+/// JSON as TOML writes it, which differs in tables only.
+fn toml(value: &Value) -> String {
+    let Value::Object(members) = value else {
+        return value.to_string();
+    };
+    let members = members.iter();
+    let members: Vec<_> = members
+        .map(|(name, value)| format!("{} = {}", json!(name), toml(value)))
+        .collect();
+    format!("{{ {} }}", members.join(", "))
 }
 
 fn keys(as_json: bool) {

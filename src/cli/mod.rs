@@ -25,6 +25,7 @@ mod otlp;
 #[path = "no_otlp.rs"]
 mod otlp;
 mod output;
+mod policy;
 mod prune;
 mod serve;
 mod sessions;
@@ -83,6 +84,8 @@ enum Command {
     Cache(cache::Arguments),
     /// Show the settings in force, or all there are
     Config(config::Arguments),
+    /// Answer what a caller may use under the rules of a configuration
+    Policy(policy::Arguments),
     /// Write a completion script for a shell
     Completions(completions::Arguments),
 }
@@ -117,6 +120,7 @@ pub fn run() -> ExitCode {
             Command::Logto(arguments) => Box::pin(logto::run(arguments)).await.map(well),
             Command::Cache(arguments) => cache::run(arguments).await.map(well),
             Command::Config(arguments) => config::run(&arguments).map(well),
+            Command::Policy(arguments) => policy::run(&arguments),
             Command::Completions(arguments) => {
                 completions::run(&arguments);
                 Ok(Done::Well)

@@ -96,6 +96,7 @@ impl Config {
             problems.push(problem("task.ttl", "is above task.ttl_max"));
         }
         problems.extend(self.check_gate());
+        problems.extend(self.check_rules());
         // Without an issuer there is nothing to check yet: `usher dev` brings its own.
         if self.has_issuer() {
             problems.extend(self.to_auth().err().into_iter().flat_map(|error| error.0));

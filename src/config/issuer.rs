@@ -41,6 +41,8 @@ pub struct IssuerSection {
     pub token_types: Vec<String>,
     pub leeway: HumanDuration,
     pub claims: ClaimsConfig,
+    /// Client ids that are our own, with `*` and `!` as in rules.
+    pub first_party_clients: Vec<String>,
     pub discovery: DiscoveryConfig,
     pub keys: KeysConfig,
 }
@@ -74,6 +76,7 @@ impl Default for IssuerSection {
             token_types: vec!["at+jwt".to_owned()],
             leeway: HumanDuration::from_secs(60),
             claims: ClaimsConfig::default(),
+            first_party_clients: Vec::new(),
             discovery: DiscoveryConfig::default(),
             keys: KeysConfig::default(),
         }

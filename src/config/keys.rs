@@ -57,7 +57,8 @@ pub fn markdown() -> String {
          with `_` for `.`, as `USHER_SESSION_IDLE_AFTER`; on the command line `--set key=value`. \
          The later wins: default, file, environment, flags.\n\nMore issuers than one stand in the \
          file, each in a table `[[issuers]]` with the settings of `[issuer]`, beside it or instead \
-         of it. They inherit nothing from each other.\n\n\
+         of it. They inherit nothing from each other.\n\nRules of who may use what stand in the \
+         file too, each in a table `[[policy.rules]]`; docs/policy.md tells of them.\n\n\
          | setting | form | default | meaning |\n|---|---|---|---|\n",
     );
     for key in KEYS {

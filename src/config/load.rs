@@ -7,7 +7,7 @@ use std::{fmt, path::Path};
 
 use toml::{Table, Value};
 
-use super::{Config, KEYS, Key};
+use super::{Config, KEYS, Key, policy::read_rules};
 
 /// One mistake, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,10 +140,17 @@ fn read_file(file: &Path, config: &mut Config, problems: &mut Vec<Problem>) {
         for (name, value) in settings {
             let path = format!("{section}.{name}");
             let at = format!("{source}: {path}");
+            if path == RULES {
+                config.policy.rules = read_rules(&at, value, problems);
+                continue;
+            }
             apply_value(config, &path, &value, &at, problems);
         }
     }
 }
+
+/// The array of tables with one rule each.
+const RULES: &str = "policy.rules";
 
 /// The array of tables with one issuer each.
 const ISSUERS: &str = "issuers";

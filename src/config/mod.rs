@@ -8,6 +8,7 @@ mod issuer;
 mod keys;
 mod load;
 mod overruled;
+mod policy;
 mod table;
 mod watching;
 
@@ -20,11 +21,12 @@ pub use issuer::{ISSUERS_MAX, IssuerSection, VerifierSection};
 pub use keys::{Key, markdown};
 pub use load::{ConfigError, Problem, Sources};
 pub use overruled::Overruled;
+pub use policy::rule_settings;
 pub use table::KEYS;
 pub use watching::{AuditConfig, AuditTo, LogConfig, LogFormat, NoRatio, OtlpConfig, Ratio};
 
 use crate::{
-    fetch, handler, logto, registration, router,
+    fetch, handler, logto, policy as rules, registration, router,
     scope::Scopes,
     skills, transport,
     units::{HumanDuration, PublicUrl},
@@ -55,6 +57,8 @@ pub struct Config {
     pub logto: logto::Config,
     /// Agents that register here.
     pub registration: registration::Config,
+    /// Who may use what.
+    pub policy: rules::Config,
     /// Skills offered from a folder.
     pub skills: skills::Config,
     /// What is logged.

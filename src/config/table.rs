@@ -194,6 +194,8 @@ keys! {
         "The agent acting: the first of these that is there.";
     list "issuer.scope_claims" = issuer.claims.scopes, CLAIMS,
         "What was agreed to: the first of these that is there, a text of scopes or a list of them.";
+    list "issuer.first_party_clients" = issuer.first_party_clients, "list of client ids, with * for any characters",
+        "Its clients that are our own, which rules call first-party; all others are third-party.";
     plain "issuer.metadata_refresh" = issuer.discovery.refresh_every, DURATION,
         "How long the issuer's metadata is used before it is fetched again.";
     plain "issuer.keys_refresh" = issuer.keys.refresh_every, DURATION,
@@ -308,6 +310,12 @@ keys! {
         "Where Logto is, if not where the issuer is.";
     optional "logto.resource" = logto.resource, TEXT,
         "The Management API's resource indicator, if it is neither https://TENANT.logto.app/api nor https://default.logto.app/api.";
+    plain "policy.roles_claim" = policy.roles_claim, CLAIM,
+        "Where a token names its bearer's roles: a text or a list of them.";
+    plain "policy.missing_scope" = policy.missing_scope, "challenge or tool_error",
+        "What the call of a tool becomes that lacks a scope: a 403 by which clients ask their users for more, or a tool's error that the model reads, for clients that take a 403 for a broken sign-in.";
+    plain "policy.list_unscoped" = policy.list_unscoped, TRUTH,
+        "Whether lists also show what a caller only lacks scopes for, so that its client can find it and ask for them.";
     path "skills.directory" = skills.directory, PATH,
         "A folder of skills to offer, read once at the start; every folder below it with a SKILL.md is one.";
     plain "skills.max" = skills.skills_max, COUNT,

@@ -363,3 +363,84 @@ fn a_key_that_is_none_or_that_others_can_read_is_named() {
     assert!(refused.contains("holds no private key in PEM") && !refused.contains("s3cret"));
     fs::remove_file(key).unwrap();
 }
+
+const RULES: &str = r#"
+[issuer]
+url = "https://acme.logto.app/oidc"
+first_party_clients = ["web", "mobile-*"]
+[policy]
+roles_claim = "/realm_access/roles"
+missing_scope = "tool_error"
+[[policy.rules]]
+tools = ["admin_*", "!admin_show"]
+roles = "Site Admin"
+claims = { email_verified = true, "/org/plan" = ["pro", "team"] }
+effect = "allow"
+[[policy.rules]]
+tools = "notes_*"
+resources = ["notes://*"]
+needs = "notes:read notes:write"
+"#;
+
+#[test]
+fn rules_are_read_and_shown_as_they_are_written() {
+    let path = file("rules", RULES);
+    let sources = Sources {
+        file: Some(&path),
+        ..Sources::default()
+    };
+    let config = sources.read(Config::default()).unwrap();
+
+    let shown = config.policy.rules.iter().map(rule_settings);
+    let shown: Vec<serde_json::Map<_, _>> = shown
+        .map(|rule| {
+            rule.into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()
+        })
+        .collect();
+    assert_eq!(
+        serde_json::json!(shown),
+        serde_json::json!([
+            {
+                "tools": ["admin_*", "!admin_show"], "roles": ["Site Admin"], "effect": "allow",
+                "claims": { "email_verified": ["true"], "/org/plan": ["pro", "team"] },
+            },
+            { "tools": ["notes_*"], "resources": ["notes://*"], "needs": "notes:read notes:write" },
+        ])
+    );
+    assert_eq!(config.policy.roles_claim.as_str(), "/realm_access/roles");
+    fs::remove_file(path).unwrap();
+}
+
+// X08
+#[test]
+fn every_mistake_in_rules_is_reported_at_once_and_where_it_is() {
+    let path = file(
+        "bad-rules",
+        "[issuer]\nurl = \"https://acme.logto.app/oidc\"\n[policy]\nroles = \"x\"\n\
+         [[policy.rules]]\ntols = [\"a\"]\neffect = \"permit\"\n\
+         [[policy.rules]]\ntools = [7]\nneeds = \"a\\\"b\"\n\
+         [[policy.rules]]\ntools = \"a\"\nissuers = \"https://other\"\nclaims = { \"\" = \"a\" }\n",
+    );
+    let sources = Sources {
+        file: Some(&path),
+        ..Sources::default()
+    };
+    let error = sources.read(Config::default()).unwrap_err().to_string();
+
+    for expected in [
+        "policy.roles: no such setting; did you mean policy.rol",
+        "policy.rules[0].tols: no such setting; did you mean tools?",
+        "policy.rules[0].effect: an effect is allow or deny",
+        "policy.rules[0].tools: is not set",
+        "policy.rules[1].tools: takes a text or a list of texts",
+        "policy.rules[1].needs: a scope is",
+        "policy.rules[2].issuers: names \"https://other\"",
+        "policy.rules[2].claims: \"\" is no claim",
+        "policy.rules[2].effect: is not set, nor needs",
+    ] {
+        assert!(error.contains(expected), "{expected}\n{error}");
+    }
+    fs::remove_file(path).unwrap();
+}

@@ -11,9 +11,7 @@ use super::{
     CallContext, Entries, Handler, ToolError,
     client::Way,
     entries::Found,
-    params::{
-        GetPromptParams, ReadResourceParams, completed, fitting, require_scopes, resource_not_found,
-    },
+    params::{GetPromptParams, ReadResourceParams, completed, fitting, resource_not_found},
     replay::{Binding, asks_for_input},
     skills,
     tasks::{Plan, Work, plan},
@@ -32,7 +30,6 @@ impl Handler {
         method: &Method,
         params: Value,
     ) -> Result<(Value, CacheHint), RpcError> {
-        require_scopes(now, &context, method, &params)?;
         spans::about(method, &params);
         let binding = Binding::of(&context.principal().owner(), method, &params);
         let version = context.protocol_version();
@@ -55,7 +52,7 @@ impl Handler {
             (None, Method::ToolsCall) => self.call_tool(now, &context, params).await,
             (None, Method::PromptsGet) => self.get_prompt(now, &context, params).await,
             (None, Method::ResourcesRead) => self.read_resource(now, &context, params).await,
-            (None, _) => completed(now, &context, params)
+            (None, _) => completed(now, params)
                 .map(|result| (result, CacheHint::None))
                 .map_err(ToolError::from),
         };

@@ -179,6 +179,11 @@ impl Conversation {
         Ok(watched.insert(uri.to_owned()))
     }
 
+    /// From now on only these resources are watched, of those that are.
+    pub(crate) fn watch_only(&self, keep: impl Fn(&str) -> bool) {
+        lock(&self.0.watched).retain(|uri| keep(uri));
+    }
+
     /// A place among the notifications that a delegate is at, while it is held.
     pub(super) fn place_to_hear(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0.heard).try_acquire_owned().ok()

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     auth::Principal,
+    policy::{Entry, Kind},
     protocol::{CacheHint, Described, Method, ProtocolVersion, RpcError, TaskSupport, codes},
     scope::Scopes,
 };
@@ -142,10 +143,15 @@ impl Delegate {
         }
     }
 
-    pub(super) fn needed_scopes(&self, method: &Method, name: &str) -> Option<&Scopes> {
-        (*method == Method::ToolsCall)
-            .then(|| self.needs.get(name))
+    pub(super) fn needed_scopes(&self, entry: Entry<'_>) -> Option<&Scopes> {
+        (entry.kind == Kind::Tool)
+            .then(|| self.needs.get(entry.name))
             .flatten()
+    }
+
+    /// Whether it has a tool of this name, where it can tell.
+    pub(super) fn has_tool(&self, name: &str) -> Option<bool> {
+        self.input_schema.as_ref().map(|find| find(name).is_some())
     }
 
     /// Adds what it declares, of what is served here, to what we do.
@@ -290,9 +296,13 @@ impl Handler {
         let answer = delegate.answer(context.clone(), method.clone(), params);
         // Under the method's name: a tool's comes from the client, and would let it make metrics.
         let mut result = self.guarded(method.label(), version, answer).await?;
-        if is_first_page {
-            now.list_first(method, version, &mut result)?;
-        }
+        now.list_with(
+            method,
+            version,
+            self.view(context.principal()),
+            &mut result,
+            is_first_page,
+        )?;
         // One caller's list is not for another: ours among it may differ, and so may theirs.
         if let Some(scope) = result.get_mut("cacheScope") {
             *scope = json!("private");

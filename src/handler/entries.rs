@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use super::{
     Change, Delegate, ParamHeader, Prompt, Resource, ResourceTemplate, SchemaError, Tool,
-    completion::Completer, resources::URI, skills, tasks,
+    completion::Completer, permit::no_such, resources::URI, skills, tasks,
 };
 use crate::{
-    protocol::{Method, ProtocolVersion, RpcError, TaskSupport, codes},
+    protocol::{Method, ProtocolVersion, RpcError, TaskSupport},
     scope::Scopes,
     skills::{Skill, SkillFile},
 };
@@ -275,7 +275,7 @@ impl Entries {
     /// A tool of this name.
     pub(super) fn tool(&self, name: &str) -> Result<&Tool, RpcError> {
         let tool = self.tools.get(name);
-        tool.map(Arc::as_ref).ok_or_else(|| unknown("tool", name))
+        tool.map(Arc::as_ref).ok_or_else(|| no_such("tool", name))
     }
 
     /// A prompt of this name.
@@ -283,7 +283,7 @@ impl Entries {
         let prompt = self.prompts.get(name);
         prompt
             .map(Arc::as_ref)
-            .ok_or_else(|| unknown("prompt", name))
+            .ok_or_else(|| no_such("prompt", name))
     }
 
     /// The resource under `uri`, or the family it belongs to, with its variables.
@@ -307,38 +307,16 @@ impl Entries {
         Some((found, variables))
     }
 
-    /// The scopes that a request for `name` (a tool's or prompt's name, a resource's URI) needs.
-    pub(super) fn needed_scopes(&self, method: &Method, name: Option<&str>) -> Option<&Scopes> {
-        let name = name?;
-        let ours = match method {
-            Method::ToolsCall => self.tools.get(name).map(|tool| tool.needed_scopes()),
-            Method::PromptsGet => self.prompts.get(name).map(|prompt| &prompt.needs),
-            Method::ResourcesRead | Method::ResourcesSubscribe => {
-                self.resource(name).map(|(found, _)| found.needs())
-            }
-            _ => None,
-        };
-        let delegate = self.delegate.as_ref();
-        ours.or_else(|| delegate.and_then(|one| one.needed_scopes(method, name)))
-    }
-
-    /// What suggests a prompt's arguments, and the scopes it needs.
-    pub(super) fn completer_of_prompt(
-        &self,
-        name: &str,
-    ) -> Result<(&Scopes, Option<&Completer>), RpcError> {
-        let prompt = self.prompt(name)?;
-        Ok((&prompt.needs, prompt.completer.as_ref()))
+    /// What suggests a prompt's arguments.
+    pub(super) fn completer_of_prompt(&self, name: &str) -> Result<Option<&Completer>, RpcError> {
+        Ok(self.prompt(name)?.completer.as_ref())
     }
 
     /// The same of a family's variables.
-    pub(super) fn completer_of_template(
-        &self,
-        uri: &str,
-    ) -> Result<(&Scopes, Option<&Completer>), RpcError> {
+    pub(super) fn completer_of_template(&self, uri: &str) -> Result<Option<&Completer>, RpcError> {
         let template = self.templates.get(uri);
-        let template = template.ok_or_else(|| unknown("resource template", uri))?;
-        Ok((&template.needs, template.completer.as_ref()))
+        let template = template.ok_or_else(|| no_such("resource template", uri))?;
+        Ok(template.completer.as_ref())
     }
 }
 
@@ -371,9 +349,4 @@ impl<'a> Found<'a> {
             Self::File(_, file) => Some(file.mime_type()),
         }
     }
-}
-
-fn unknown(what: &str, name: &str) -> RpcError {
-    let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-    RpcError::new(codes::INVALID_PARAMS, format!("unknown {what}: {name}"))
 }

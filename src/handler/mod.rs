@@ -1,7 +1,8 @@
 //! What a client can ask for: one method, one answer. Plain async functions, no actor, no HTTP.
 //!
 //! `session` runs calls here, for legacy sessions and modern requests alike; `transport` asks
-//! [`Handler::needed_scopes`] before, so that a call that lacks one is refused over HTTP. What a
+//! [`Handler::needed_scopes`] before, so that a call that lacks one is refused over HTTP. Whether a
+//! caller may use something is asked once, in `permit`. What a
 //! server offers is in its [`Catalog`], and may change; what a tool, resource or prompt may do meanwhile
 //! is its [`CallContext`]. A panic or silence ends as a proper error of that one call.
 
@@ -25,6 +26,7 @@ mod input;
 mod listing;
 mod param_headers;
 mod params;
+mod permit;
 mod prompts;
 mod questions;
 #[cfg(feature = "rmcp")]
@@ -67,16 +69,16 @@ pub use tools::{IntoToolResult, NoArguments, Structured, Tool};
 pub use voice::{SessionStream, SessionStreamRef};
 
 use crate::{
+    policy::Policy,
     protocol::{
-        CacheHint, Implementation, Method, ProtocolVersion, Raw, RpcError, ServerInfo,
-        modern_result, read_params,
+        CacheHint, CallToolResult, Implementation, Method, ProtocolVersion, Raw, RpcError,
+        ServerInfo, codes, modern_result, read_params,
     },
-    scope::Scopes,
-    telemetry::Metrics,
+    telemetry::{LineBudget, Metrics},
     time::Clock,
     units::{ByteSize, HumanDuration},
 };
-use params::{completed, kept};
+use params::kept;
 use replay::Sealer;
 use tasks::Tasks;
 
@@ -116,11 +118,16 @@ struct Inner {
     info: ServerInfo,
     /// What of it stands in every answer.
     brief: Implementation,
+    policy: Policy,
     catalog: Catalog,
     sealer: Sealer,
     tasks: Tasks,
     metrics: Metrics,
+    refusal_lines: LineBudget,
 }
+
+/// Lines a second about calls that were refused; further ones are counted only.
+const REFUSAL_LINES: u32 = 100;
 
 /// How long a client may keep a list before it asks again, if nobody tells it of a change: five minutes.
 const LIST_TTL: Duration = Duration::from_secs(300);
@@ -132,6 +139,7 @@ impl Handler {
     /// A tool's schema can't be compiled, or the system has no randomness for a sealing key.
     pub fn new(
         config: Config,
+        policy: Policy,
         info: ServerInfo,
         catalog: impl Into<Catalog>,
         metrics: Metrics,
@@ -145,10 +153,12 @@ impl Handler {
             config,
             brief: info.implementation.in_brief(),
             info,
+            policy,
             catalog,
             sealer,
             tasks,
             metrics,
+            refusal_lines: LineBudget::new(REFUSAL_LINES),
         })))
     }
 
@@ -190,16 +200,6 @@ impl Handler {
         self.0.catalog.now()
     }
 
-    /// The scopes a caller needs for this very request: all of them, so that one challenge is enough.
-    /// `name` is the tool's or prompt's name, or the resource's URI.
-    #[must_use]
-    pub fn needed_scopes(&self, method: &Method, name: Option<&str>) -> Scopes {
-        self.now()
-            .needed_scopes(method, name)
-            .cloned()
-            .unwrap_or_default()
-    }
-
     /// Whether a method exists in a protocol version, for this catalog.
     #[must_use]
     pub fn serves(&self, method: &Method, version: ProtocolVersion) -> bool {
@@ -227,43 +227,11 @@ impl Handler {
         if !now.serve(method, version) {
             return Err(RpcError::method_not_found(method));
         }
-        let (result, hint) = match method {
-            Method::ServerDiscover => {
-                let capabilities = now.capabilities(version);
-                (self.0.info.discover_result(&capabilities), kept())
-            }
-            Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => {
-                let params = read_params(params)?;
-                self.call(&now, context, method, params).await?
-            }
-            Method::Initialize
-            | Method::LoggingSetLevel
-            | Method::ResourcesSubscribe
-            | Method::ResourcesUnsubscribe => {
-                let done = self.set_up(&now, &context, method, read_params(params)?);
-                (done.await?, CacheHint::None)
-            }
-            _ if tasks::serves(method, version) => {
-                let result = self.of_tasks(&context, method, params).await?;
-                (result, CacheHint::None)
-            }
-            _ if now.delegates(method) => {
-                let params = params.map_or_else(|| Ok(json!({})), Raw::read)?;
-                self.call(&now, context, method, params).await?
-            }
-            Method::CompletionComplete => (
-                completed(&now, &context, read_params(params)?)?,
-                CacheHint::None,
-            ),
-            Method::ToolsList
-            | Method::PromptsList
-            | Method::ResourcesList
-            | Method::ResourcesTemplatesList
-            | Method::SkillsList => (now.list(method, params, version)?, kept()),
-            Method::SkillsGet => (now.skill_entry(read_params(params)?)?, kept()),
-            Method::ResourcesDirectoryRead => (now.folder(params, version)?, CacheHint::None),
-            // What belongs to a session or a stream is answered there.
-            _ => return Err(RpcError::method_not_found(method)),
+        let (result, hint) = if permit::names_entry(method) {
+            let params = read_params(params)?;
+            self.answer_about(&now, context, method, params).await?
+        } else {
+            self.answer(&now, context, method, params).await?
         };
         if version.is_modern() {
             let server = match method {
@@ -273,6 +241,81 @@ impl Handler {
             return Ok(modern_result(result, server, hint));
         }
         Ok(result)
+    }
+
+    async fn answer(
+        &self,
+        now: &Entries,
+        context: CallContext,
+        method: &Method,
+        params: Option<&Raw>,
+    ) -> Result<(Value, CacheHint), RpcError> {
+        let version = context.protocol_version();
+        Ok(match method {
+            Method::ServerDiscover => {
+                let capabilities = now.capabilities(version);
+                (self.0.info.discover_result(&capabilities), kept())
+            }
+            Method::Initialize | Method::LoggingSetLevel => {
+                let done = self.set_up(now, &context, method, read_params(params)?);
+                (done.await?, CacheHint::None)
+            }
+            _ if tasks::serves(method, version) => {
+                let result = self.of_tasks(&context, method, params).await?;
+                (result, CacheHint::None)
+            }
+            _ if now.delegates(method) => {
+                let params = params.map_or_else(|| Ok(json!({})), Raw::read)?;
+                self.call(now, context, method, params).await?
+            }
+            Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourcesTemplatesList
+            | Method::SkillsList => {
+                let view = self.view(context.principal());
+                (now.list(method, params, version, view)?, kept())
+            }
+            // What belongs to a session or a stream is answered there.
+            _ => return Err(RpcError::method_not_found(method)),
+        })
+    }
+
+    /// The same for what is about an entry, if the caller may use it.
+    async fn answer_about(
+        &self,
+        now: &Entries,
+        context: CallContext,
+        method: &Method,
+        params: Value,
+    ) -> Result<(Value, CacheHint), RpcError> {
+        let version = context.protocol_version();
+        if let Err(refusal) = self.permit(now, &context, method, &params) {
+            return Ok((refused(method, refusal)?, CacheHint::None));
+        }
+        Ok(match method {
+            Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
+                let done = self.set_up(now, &context, method, params);
+                (done.await?, CacheHint::None)
+            }
+            Method::SkillsGet => (now.skill_entry(params)?, kept()),
+            Method::ResourcesDirectoryRead => {
+                let view = self.view(context.principal());
+                (now.folder(&params, version, view)?, CacheHint::None)
+            }
+            _ => self.call(now, context, method, params).await?,
+        })
+    }
+}
+
+/// How a call ends that may not go on.
+fn refused(method: &Method, refusal: ToolError) -> Result<Value, RpcError> {
+    match refusal {
+        ToolError::Rpc(error) => Err(error),
+        ToolError::Failed(text) if *method == Method::ToolsCall => {
+            Ok(json!(CallToolResult::error(text)))
+        }
+        other => Err(RpcError::new(codes::INTERNAL_ERROR, other.to_string())),
     }
 }
 

@@ -7,6 +7,10 @@
 use serde_json::{Map, Value};
 
 use super::Handler;
+use crate::{
+    auth::Principal,
+    policy::{Decision, Entry, Kind},
+};
 
 /// One argument that is repeated in a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,10 +41,20 @@ impl ParamHeader {
 }
 
 impl Handler {
-    /// Arguments of a tool that a client of 2026-07-28 repeats in headers.
+    /// Arguments of a tool that a client of 2026-07-28 repeats in headers. Of one that is not for this
+    /// caller none: it would tell that there is one.
     #[must_use]
-    pub fn param_headers(&self, tool: &str) -> Vec<ParamHeader> {
-        self.now().param_headers(tool)
+    pub fn param_headers(&self, caller: &Principal, tool: &str) -> Vec<ParamHeader> {
+        let now = self.now();
+        let entry = Entry {
+            kind: Kind::Tool,
+            name: tool,
+        };
+        let judged = self.view(caller).judge(entry, now.declared(entry));
+        match judged {
+            Decision::Denied(_) => Vec::new(),
+            Decision::Allowed(_) | Decision::Lacks(_) => now.param_headers(tool),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Params that are somebody else's code's business, and what every such call is held to first.
+//! Params of what is somebody else's code's business, and answers that several methods share.
 //!
 //! Called by [`Handler`](super::Handler) alone.
 
@@ -6,13 +6,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    CallContext, Entries, LIST_TTL, PromptArguments,
+    Entries, LIST_TTL, PromptArguments,
     completion::{CompleteParams, Reference, complete},
 };
-use crate::{
-    protocol::{CacheHint, Method, ProtocolVersion, RpcError, codes},
-    scope::Scopes,
-};
+use crate::protocol::{CacheHint, ProtocolVersion, RpcError, codes};
 
 #[derive(Deserialize)]
 pub(super) struct GetPromptParams {
@@ -26,48 +23,14 @@ pub(super) struct ReadResourceParams {
     pub(super) uri: String,
 }
 
-/// Suggestions tell of what they are for, so they need what it needs.
-pub(super) fn completed(
-    now: &Entries,
-    context: &CallContext,
-    params: Value,
-) -> Result<Value, RpcError> {
+/// Suggestions for an argument.
+pub(super) fn completed(now: &Entries, params: Value) -> Result<Value, RpcError> {
     let params: CompleteParams = fitting(params)?;
-    let (needed, completer) = match &params.reference {
+    let completer = match &params.reference {
         Reference::Prompt { name } => now.completer_of_prompt(name)?,
         Reference::Resource { uri } => now.completer_of_template(uri)?,
     };
-    covered(context, needed)?;
     Ok(complete(completer, &params.argument))
-}
-
-/// The transport has asked before, and challenged; this is for who calls without it, for the day it
-/// looks at another name than this one, and for what was put in the place of what it looked at.
-pub(super) fn require_scopes(
-    now: &Entries,
-    context: &CallContext,
-    method: &Method,
-    params: &Value,
-) -> Result<(), RpcError> {
-    let member = match method {
-        Method::ResourcesRead | Method::ResourcesSubscribe => "uri",
-        _ => "name",
-    };
-    let name = params.get(member).and_then(Value::as_str);
-    match now.needed_scopes(method, name) {
-        Some(needed) => covered(context, needed),
-        None => Ok(()),
-    }
-}
-
-pub(super) fn covered(context: &CallContext, needed: &Scopes) -> Result<(), RpcError> {
-    if context.principal().scopes().covers(needed) {
-        return Ok(());
-    }
-    Err(RpcError::new(
-        codes::INVALID_REQUEST,
-        format!("this needs the scopes {needed}"),
-    ))
 }
 
 /// Params of the type that a method asks for.

@@ -6,10 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    CallContext, Conversation, Entries, Handler, ToolError,
-    params::{fitting, require_scopes},
-};
+use super::{CallContext, Conversation, Entries, Handler, ToolError, params::fitting};
 use crate::protocol::{LogLevel, LogLevelError, Method, RpcError, codes};
 
 #[derive(Deserialize)]
@@ -34,7 +31,6 @@ impl Handler {
         method: &Method,
         params: Value,
     ) -> Result<Value, RpcError> {
-        require_scopes(now, context, method, &params)?;
         let Some(conversation) = context.conversation() else {
             return Err(RpcError::method_not_found(method));
         };

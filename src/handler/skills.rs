@@ -8,9 +8,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Entries, Resource, listing::page, params::fitting, template::percent_decoded};
+use super::{
+    Entries, Resource, listing::page_after, params::fitting, permit::View,
+    template::percent_decoded,
+};
 use crate::{
-    protocol::{Described, ProtocolVersion, Raw, ResourceContents, RpcError, codes, read_params},
+    policy::{Entry, Kind},
+    protocol::{Described, ProtocolVersion, ResourceContents, RpcError, codes},
     skills::{Skill, SkillFile},
 };
 
@@ -36,20 +40,38 @@ impl Entries {
     pub(super) fn skill_entry(&self, params: Value) -> Result<Value, RpcError> {
         let UriParams { uri } = fitting(params)?;
         let skill = Skill::path_named_by(&uri).and_then(|path| self.skills.get(path));
-        let skill = skill.ok_or_else(|| not_one(&uri, "the SKILL.md of a skill"))?;
+        let skill = skill.ok_or_else(|| no_skill(&uri))?;
         Ok(json!({ "skill": skill.entry() }))
     }
 
     /// `resources/directory/read`, for every folder of a skill.
     pub(super) fn folder(
         &self,
-        params: Option<&Raw>,
+        params: &Value,
         version: ProtocolVersion,
+        view: View<'_>,
     ) -> Result<Value, RpcError> {
-        let UriParams { uri } = fitting(read_params(params)?)?;
+        let UriParams { uri } = fitting(params.clone())?;
         let children = self.children(&uri, version);
-        let children = children.ok_or_else(|| not_one(&uri, "a directory"))?;
-        page("resources", &children, params, Value::clone)
+        let children = children.ok_or_else(|| no_folder(&uri))?;
+        let cursor = fitting(params.clone())?;
+        page_after("resources", &children, cursor, |uri, child| {
+            let entry = Entry {
+                kind: Kind::Resource,
+                name: uri,
+            };
+            let shows = view.lists(entry.kind, uri, self.declared(entry));
+            shows.then(|| child.clone())
+        })
+    }
+
+    /// The skill that a URI is in, be it a file's or a folder's. Of skills within one another, the
+    /// innermost.
+    pub(super) fn skill_around(&self, uri: &str) -> Option<&Skill> {
+        let path = Skill::path_in(uri)?;
+        let ends = path.rmatch_indices('/').map(|(end, _)| end);
+        let mut ends = std::iter::once(path.len()).chain(ends);
+        ends.find_map(|end| self.skills.get(&path[..end]).map(Arc::as_ref))
     }
 
     fn children(
@@ -104,6 +126,16 @@ pub(super) fn contents(uri: &str, file: &SkillFile) -> ResourceContents {
         None => ResourceContents::bytes(uri, file.content()),
     };
     contents.mime_type(file.mime_type())
+}
+
+/// The error where a URI names no skill.
+pub(super) fn no_skill(uri: &str) -> RpcError {
+    not_one(uri, "the SKILL.md of a skill")
+}
+
+/// The error where a URI names no folder.
+pub(super) fn no_folder(uri: &str) -> RpcError {
+    not_one(uri, "a directory")
 }
 
 fn not_one(uri: &str, what: &str) -> RpcError {

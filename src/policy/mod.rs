@@ -84,8 +84,8 @@ pub enum Kind {
 /// Whether a caller may use an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// It may.
-    Allowed,
+    /// It may: it was granted these, which are all that are needed.
+    Allowed(Scopes),
     /// It may once it was granted these: all that are needed, so that one challenge is enough.
     Lacks(Scopes),
     /// It may not, whatever it is granted: for such a caller there is no such entry.
@@ -170,7 +170,7 @@ impl Policy {
                 rule,
                 effect: Effect::Allow,
             }),
-            _ if caller.scopes().covers(&needed) => Decision::Allowed,
+            _ if caller.scopes().covers(&needed) => Decision::Allowed(needed),
             _ => Decision::Lacks(needed),
         }
     }
@@ -179,7 +179,7 @@ impl Policy {
     #[must_use]
     pub fn lists(&self, decision: &Decision) -> bool {
         match decision {
-            Decision::Allowed => true,
+            Decision::Allowed(_) => true,
             Decision::Lacks(_) => self.config.list_unscoped,
             Decision::Denied(_) => false,
         }
@@ -190,7 +190,7 @@ impl Policy {
     pub fn class(&self, caller: &Principal) -> Class {
         let ours = caller.client_id().is_some_and(|id| {
             let mut issuers = self.first_party.iter();
-            issuers.any(|(issuer, clients)| issuer == caller.issuer() && clients.fit([id]))
+            issuers.any(|(issuer, clients)| issuer == caller.issuer() && clients.fit(&[id]))
         });
         if ours {
             Class::FirstParty
@@ -246,21 +246,22 @@ fn plain(uri: &str) -> Option<String> {
     let mut read = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let escaped = (byte == b'%').then(|| uri.get(at + 1..at + 3)).flatten();
-        match escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(meant) => {
-                read.push(meant);
-                at += 3;
-            }
-            None => {
-                read.push(byte);
-                at += 1;
-            }
-        }
+        let escaped = (byte == b'%').then(|| bytes.get(at + 1..at + 3)).flatten();
+        let escaped = escaped.and_then(|hex| {
+            hex_value(hex[0])?
+                .checked_mul(16)?
+                .checked_add(hex_value(hex[1])?)
+        });
+        read.push(escaped.unwrap_or(byte));
+        at += if escaped.is_some() { 3 } else { 1 };
     }
     let read = String::from_utf8(read).ok()?;
     let url = Url::parse(&read).ok()?;
     Some(url.into())
+}
+
+fn hex_value(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16)?.try_into().ok()
 }
 
 impl Kind {
@@ -272,6 +273,12 @@ impl Kind {
             Self::Prompt => "prompt",
             Self::Resource => "resource",
         }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
     }
 }
 

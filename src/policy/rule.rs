@@ -107,7 +107,7 @@ impl Rule {
 
     pub(super) fn names(&self, kind: Kind, name: &str) -> bool {
         self.entries(kind)
-            .is_some_and(|entries| entries.fit([name]))
+            .is_some_and(|entries| entries.fit(&[name]))
     }
 
     pub(super) fn fits(&self, caller: &Principal, class: Class, roles_claim: &ClaimPath) -> bool {
@@ -117,11 +117,12 @@ impl Rule {
         let roles = self.roles.as_ref();
         let has = |path: &ClaimPath, values: &Patterns| {
             let said = said(path.find(caller.claims()));
-            values.fit(said.iter().map(String::as_str))
+            let said: Vec<_> = said.iter().map(String::as_str).collect();
+            values.fit(&said)
         };
         clients.is_none_or(|clients| clients.fit(class, caller.client_id()))
             && issuers.is_none_or(|issuers| issuers.iter().any(|one| one == caller.issuer()))
-            && subjects.is_none_or(|subjects| subjects.fit([caller.subject()]))
+            && subjects.is_none_or(|subjects| subjects.fit(&[caller.subject()]))
             && roles.is_none_or(|roles| has(roles_claim, roles))
             && self.claims.iter().all(|(path, values)| has(path, values))
     }

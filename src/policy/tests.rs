@@ -7,12 +7,14 @@ use crate::auth::{Identity, Method};
 
 const ISSUER: &str = "https://issuer";
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what rules have")]
 fn patterns(texts: &[&str]) -> Option<Patterns> {
     Some(Patterns::new(
         texts.iter().map(|text| (*text).to_owned()).collect(),
     ))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what rules have")]
 fn clients(texts: &[&str]) -> Option<Clients> {
     Some(Clients::new(
         texts.iter().map(|text| (*text).to_owned()).collect(),
@@ -84,7 +86,7 @@ fn without_rules_only_declared_scopes_count() {
     let lacks = policy.judge(&caller("openid"), tool("a"), &declared);
     assert_eq!(lacks, Decision::Lacks(declared.clone()));
     let has = policy.judge(&caller("openid notes:read"), tool("a"), &declared);
-    assert_eq!(has, Decision::Allowed);
+    assert_eq!(has, Decision::Allowed(declared.clone()));
 }
 
 // K22

@@ -22,6 +22,9 @@ pub struct Peek {
     /// `params.uri` of `resources/read`.
     #[serde(default)]
     pub uri: Option<Value>,
+    /// `params.ref` of `completion/complete`.
+    #[serde(default, rename = "ref")]
+    pub reference: Option<Value>,
     /// `params.taskId` of requests about one task.
     #[serde(default, rename = "taskId")]
     pub task_id: Option<Value>,

@@ -16,6 +16,7 @@ use crate::{
     auth::{CutOffConfig, Identity, Method as VerifiedBy},
     handler::{self, CallContext, Change, Elicited, Entries, NoArguments, Tool, ToolError, whoami},
     outlet::{self as queue, Frames, outlet},
+    policy::Policy,
     protocol::{Implementation, ServerInfo},
     scope::Scopes,
     time::Timestamp,
@@ -56,6 +57,7 @@ fn house(config: Config) -> House {
     }
     let handler = Handler::new(
         handler::Config::default(),
+        Policy::default(),
         info,
         entries,
         metrics.clone(),

@@ -80,14 +80,19 @@ impl Mounted {
         let auth = config.to_auth().map_err(ServerError::Issuer)?;
         let issuer = auth.issuer.issuer.clone();
         let resources = resources(&config, &url, &auth);
+        let policy = config.to_policy(issuer.as_str());
         let handler = Handler::new(
             config.handler,
+            policy,
             info,
             catalog,
             metrics.clone(),
             clock.clone(),
         )
         .map_err(ServerError::Handler)?;
+        for stray in handler.strays() {
+            tracing::warn!(%stray, "a rule names what is not offered");
+        }
         let verifier = Verifier::start(auth, &fetcher, &clock);
         metrics.register_collector(Box::new(VerifierMetrics(verifier.clone())));
         let configured = config.resource.audiences.iter().cloned();

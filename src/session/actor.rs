@@ -24,8 +24,9 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    handler::{CallContext, Client, Conversation, Handler, Introduction, SessionStream},
+    handler::{CallContext, Change, Client, Conversation, Handler, Introduction, SessionStream},
     outlet::{CloseReason, Frame, Frames, Outlet},
+    policy::Standing,
     protocol::{
         ClientMessage, InitializeParams, Method, Notification, ProtocolVersion, Raw, Request,
         RequestId, RpcError, codes, encode_error, encode_request, encode_result, read_params,
@@ -46,6 +47,8 @@ pub(super) struct Session {
     pub(super) ends_with_stream: bool,
     pub(super) stream: SessionStream,
     pub(super) conversation: Conversation,
+    /// By whom the client was heard last, and how that caller stands to the rules.
+    pub(super) heeded: Option<(Principal, Standing)>,
     pub(super) phase: Phase,
     pub(super) streams: Streams,
     pub(super) calls: HashMap<RequestId, RunningCall>,
@@ -89,7 +92,7 @@ impl Handles<Deliver> for Session {
             return Err(SessionError::Over);
         }
         let _within = deliver.span.entered();
-        self.vital.touch(&deliver.principal);
+        self.heed(&deliver.principal);
         match deliver.message {
             ClientMessage::Request(request) => {
                 let outlet = deliver.outlet.or_else(|| self.stream.get());
@@ -193,6 +196,27 @@ impl Handles<Drain> for Session {
 // === Plain functions ===
 
 impl Session {
+    /// The client was heard. What it may use may have changed with its token: then it is told as of
+    /// any other change, and of what it may not see any more it is told no more.
+    pub(super) fn heed(&mut self, principal: &Principal) {
+        self.vital.touch(principal);
+        let before = self.heeded.as_ref();
+        if before.is_some_and(|(before, _)| before.is(principal)) {
+            return;
+        }
+        let standing = self.handler.standing(principal);
+        let changed = before.is_some_and(|(_, before)| *before != standing);
+        self.heeded = Some((principal.clone(), standing));
+        if changed && self.phase.is_running() {
+            let handler = &self.handler;
+            self.conversation
+                .watch_only(|uri| handler.may_watch(principal, uri));
+            for change in [Change::Tools, Change::Prompts, Change::Resources] {
+                self.conversation.tell(&change);
+            }
+        }
+    }
+
     pub(super) fn take_request(
         &mut self,
         request: Request,

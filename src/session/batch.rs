@@ -45,7 +45,7 @@ impl Handles<DeliverBatch> for Session {
         let open = outlet.clone().map(|outlet| Arc::new(OpenBatch(outlet)));
         let outlet = outlet.or_else(|| self.stream.get());
         let outlet = outlet.ok_or(SessionError::Over)?;
-        self.vital.touch(&principal);
+        self.heed(&principal);
 
         let mut too_many = 0;
         for member in batch.into_members() {

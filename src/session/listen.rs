@@ -79,7 +79,7 @@ impl Listening {
         })
     }
 
-    /// The same, with those tasks of the wish that the caller may be told of.
+    /// The same, with those resources and tasks of the wish that the caller may be told of.
     ///
     /// # Errors
     /// As for [`Handler::listen_to_tasks`].
@@ -92,6 +92,8 @@ impl Listening {
         let (client, version) = (&meta.client_capabilities, meta.version);
         self.tasks = handler.listen_to_tasks(caller, client, version, &self.wish.task_ids)?;
         self.wish.task_ids = self.tasks.ids().to_vec();
+        let watched = &mut self.wish.resource_subscriptions;
+        watched.retain(|uri| handler.may_watch(caller, uri));
         Ok(self)
     }
 

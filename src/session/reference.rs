@@ -116,6 +116,7 @@ impl SessionRef {
             ends_with_stream,
             stream,
             conversation,
+            heeded: None,
             phase: Phase::Opened,
             streams: Streams::default(),
             calls: HashMap::new(),

@@ -35,7 +35,7 @@ use crate::{
     handler::Handler,
     metadata::ProtectedResources,
     outlet,
-    protocol::{Method, Peek, Request},
+    protocol::{Peek, Request},
     router::RouterHandle,
     scope::Scopes,
     telemetry::{Health, LineBudget, Metrics, spans},
@@ -182,15 +182,7 @@ impl Door {
     /// What a caller must have been granted for this very request.
     fn needed_scopes(&self, principal: &Principal, request: &Request, peek: &Peek) -> Scopes {
         let method = &request.method;
-        let named = match method {
-            Method::ResourcesRead => peek.uri.as_ref(),
-            _ if method.is_of_task() => peek.task_id.as_ref(),
-            _ => peek.name.as_ref(),
-        };
-        match named.and_then(serde_json::Value::as_str) {
-            Some(task) if method.is_of_task() => self.handler.scopes_of_task(principal, task),
-            name => self.handler.needed_scopes(method, name),
-        }
+        self.handler.needed_scopes(principal, method, peek)
     }
 
     /// Whether the caller was granted it.

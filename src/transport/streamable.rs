@@ -133,7 +133,7 @@ async fn answer_modern(
     let bad_request = |error| refuse(StatusCode::BAD_REQUEST, error);
     headers::compare_modern(http.headers(), &request.method, &peek).map_err(bad_request)?;
     door.require_scopes(&principal, &request, &peek, Endpoint::Mcp)?;
-    compare_params(http, door, &request, &peek).map_err(bad_request)?;
+    compare_params(http, door, &principal, &request, &peek).map_err(bad_request)?;
     let meta = peek.into_meta().map_err(bad_request)?;
     if !door.handler.serves(&request.method, meta.version) {
         let error = RpcError::method_not_found(&request.method);
@@ -164,12 +164,13 @@ async fn answer_modern(
 fn compare_params(
     http: &HttpRequest,
     door: &Door,
+    caller: &Principal,
     request: &Request,
     peek: &Peek,
 ) -> Result<(), RpcError> {
     let tool = peek.name.as_ref().and_then(serde_json::Value::as_str);
     let tool = tool.filter(|_| request.method == Method::ToolsCall);
-    let declared = tool.map_or_else(Vec::new, |tool| door.handler.param_headers(tool));
+    let declared = tool.map_or_else(Vec::new, |tool| door.handler.param_headers(caller, tool));
     if declared.is_empty() {
         return Ok(());
     }

@@ -45,6 +45,9 @@ mod mounted;
 mod office;
 #[cfg(test)]
 mod overload;
+#[cfg(feature = "rmcp")]
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod promises;
 #[cfg(test)]

@@ -42,7 +42,8 @@ impl Handler {
         let mut listener = TaskListener::to_none();
         for id in ids {
             let found = self.0.tasks.find(&principal.owner(), id);
-            let task = found.filter(|task| principal.scopes().covers(task.needs()));
+            let view = self.view(principal);
+            let task = found.filter(|task| view.allows(task.entry(), task.needs()));
             if let Some(task) = task.filter(|_| !listener.ids.contains(id)) {
                 listener.ids.push(id.clone());
                 listener.changes.push(told(task, version).boxed());

@@ -12,12 +12,12 @@ use serde_json::{Map, Value, json};
 use super::{inputs::InputRequest, plan::declares_tasks, task::Task};
 use crate::{
     auth::Principal,
-    handler::{CallContext, Handler, client::Unanswered, listing::page, params::covered},
+    handler::{CallContext, Handler, client::Unanswered, listing::page, permit::lacks},
+    policy::Decision,
     protocol::{
         Method, ProtocolVersion, Raw, RpcError, codes, read_params, relate_to_task,
         tasks_extension_missing,
     },
-    scope::Scopes,
 };
 
 #[derive(Deserialize)]
@@ -43,14 +43,6 @@ pub(in crate::handler) fn serves(method: &Method, version: ProtocolVersion) -> b
 }
 
 impl Handler {
-    /// The scopes a caller needs to ask for this task: those of its tool. For a task that is not the
-    /// caller's, none: it is answered as one that never was.
-    #[must_use]
-    pub fn scopes_of_task(&self, principal: &Principal, id: &str) -> Scopes {
-        let task = self.0.tasks.find(&principal.owner(), id);
-        task.map(|task| task.needs().clone()).unwrap_or_default()
-    }
-
     pub(in crate::handler) async fn of_tasks(
         &self,
         context: &CallContext,
@@ -66,7 +58,14 @@ impl Handler {
         }
         let TaskParams { task_id } = read_params(params)?;
         let task = self.task_of(context.principal(), &task_id)?;
-        covered(context, task.needs())?;
+        match self
+            .view(context.principal())
+            .judge(task.entry(), task.needs())
+        {
+            Decision::Allowed(_) => {}
+            Decision::Lacks(needed) => return Err(lacks(&needed)),
+            Decision::Denied(_) => return Err(no_such_task()),
+        }
         match method {
             Method::TasksGet if version.is_modern() => Ok(task.detailed(version)),
             Method::TasksGet => Ok(task.view(version)),
@@ -83,15 +82,16 @@ impl Handler {
 
     pub(super) fn task_of(&self, principal: &Principal, id: &str) -> Result<Arc<Task>, RpcError> {
         let task = self.0.tasks.find(&principal.owner(), id);
-        task.ok_or_else(|| RpcError::new(codes::INVALID_PARAMS, "unknown task"))
+        task.ok_or_else(no_such_task)
     }
 
     /// One page of the caller's tasks, the oldest first.
     fn list_tasks(&self, context: &CallContext, params: Option<&Raw>) -> Result<Value, RpcError> {
+        let view = self.view(context.principal());
         let tasks = self.0.tasks.of(&context.principal().owner());
         let tasks = tasks
             .into_iter()
-            .filter(|task| covered(context, task.needs()).is_ok());
+            .filter(|task| view.allows(task.entry(), task.needs()));
         let in_order: BTreeMap<_, _> = tasks
             .map(|task| {
                 let created = task.created().as_unix_seconds();
@@ -99,8 +99,14 @@ impl Handler {
             })
             .collect();
         let version = context.protocol_version();
-        page("tasks", &in_order, params, |task| task.view(version))
+        page("tasks", &in_order, params, |_, task| {
+            Some(task.view(version))
+        })
     }
+}
+
+fn no_such_task() -> RpcError {
+    RpcError::new(codes::INVALID_PARAMS, "unknown task")
 }
 
 /// Ends a task. In 2025-11-25 one that has ended can't be; from 2026-07-28 on that is as good.

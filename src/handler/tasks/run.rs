@@ -112,6 +112,7 @@ impl Handler {
             ttl.max(TTL_MIN).min(config.ttl_max.get())
         });
         let made = Made {
+            tool: work.name.clone(),
             needs: work.needs.clone(),
             version,
             ttl,

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     handler::{ToolError, client::Question, voice::SessionStreamRef},
+    policy::{Entry, Kind},
     protocol::{
         Method, ProtocolVersion, RpcError, TaskStatus, TaskView, codes, encode_notification,
     },
@@ -50,6 +51,8 @@ pub(in crate::handler) struct Task {
 /// What is settled when a task is made.
 #[derive(Debug)]
 pub(in crate::handler) struct Made {
+    /// The tool that runs in it.
+    pub(in crate::handler) tool: String,
     /// What a caller must have been granted to run its tool, and to ask for it later.
     pub(in crate::handler) needs: Scopes,
     /// What the client spoke that began it.
@@ -122,7 +125,15 @@ impl Task {
         self.made.version
     }
 
-    pub(super) fn needs(&self) -> &Scopes {
+    /// What whoever asks for it must be allowed to use.
+    pub(in crate::handler) fn entry(&self) -> Entry<'_> {
+        Entry {
+            kind: Kind::Tool,
+            name: &self.made.tool,
+        }
+    }
+
+    pub(in crate::handler) fn needs(&self) -> &Scopes {
         &self.made.needs
     }
 

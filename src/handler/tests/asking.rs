@@ -108,7 +108,15 @@ pub(super) fn handler_of(tool: Tool) -> Handler {
         implementation,
         instructions: None,
     };
-    Handler::new(Config::default(), info, entries, Metrics::new(), clock()).unwrap()
+    Handler::new(
+        Config::default(),
+        Policy::default(),
+        info,
+        entries,
+        Metrics::new(),
+        clock(),
+    )
+    .unwrap()
 }
 
 fn form_and_folders() -> Handler {

@@ -25,7 +25,14 @@ fn house(entries: Entries) -> (Handler, Catalog) {
     let catalog = Catalog::from(entries);
     let info = handler().0.info.clone();
     let clone = catalog.clone();
-    let handler = Handler::new(Config::default(), info, clone, Metrics::new(), clock());
+    let handler = Handler::new(
+        Config::default(),
+        Policy::default(),
+        info,
+        clone,
+        Metrics::new(),
+        clock(),
+    );
     (handler.unwrap(), catalog)
 }
 
@@ -173,7 +180,7 @@ async fn a_tool_that_takes_anothers_place_brings_its_own_scopes() {
     let guarded = says("a", "guarded").needs("notes:read".parse().unwrap());
     catalog.change(|entries| entries.add_tool(guarded)).unwrap();
 
-    let needed = handler.needed_scopes(&Method::ToolsCall, Some("a"));
+    let needed = needed(&handler, &Method::ToolsCall, json!({ "name": "a" }));
     assert_eq!(needed.to_string(), "notes:read");
     let refused = ask(&handler, VERSION, "tools/call", json!({ "name": "a" })).await;
     assert!(refused.unwrap_err().message.contains("notes:read"));

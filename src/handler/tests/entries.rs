@@ -71,7 +71,15 @@ fn handler() -> Handler {
         },
         instructions: None,
     };
-    Handler::new(Config::default(), info, entries, Metrics::new(), clock()).unwrap()
+    Handler::new(
+        Config::default(),
+        Policy::default(),
+        info,
+        entries,
+        Metrics::new(),
+        clock(),
+    )
+    .unwrap()
 }
 
 async fn ask(version: ProtocolVersion, method: &str, params: Value) -> Value {

@@ -22,6 +22,7 @@ use crate::{
         CallToolResult, ClientMessage, Content, Implementation, LogLevel, RequestId,
         ResourceContents, codes,
     },
+    scope::Scopes,
     time::Timestamp,
 };
 
@@ -62,7 +63,15 @@ fn handler() -> Handler {
         entries.add_tool(tool);
     }
     offer_more(&mut entries);
-    Handler::new(Config::default(), info, entries, Metrics::new(), clock()).unwrap()
+    Handler::new(
+        Config::default(),
+        Policy::default(),
+        info,
+        entries,
+        Metrics::new(),
+        clock(),
+    )
+    .unwrap()
 }
 
 fn clock() -> Clock {
@@ -111,6 +120,13 @@ fn offer_more(entries: &mut Entries) {
         .argument("who", "Whom to greet")
         .complete(|_, typed| vec![format!("{typed}!")]),
     );
+}
+
+/// What a request of these params needs, as `transport` asks for it.
+fn needed(handler: &Handler, method: &Method, params: Value) -> Scopes {
+    let context = context(ProtocolVersion::V2025_11_25);
+    let peek = serde_json::from_value(params).unwrap();
+    handler.needed_scopes(context.principal(), method, &peek)
 }
 
 fn context(version: ProtocolVersion) -> CallContext {
@@ -241,15 +257,13 @@ async fn tools_are_listed_in_order_with_an_object_schema() {
         .map(|t| &t["name"])
         .collect();
 
-    assert_eq!(
-        names,
-        ["add", "broken", "greet", "guarded", "stuck", "whoami"]
-    );
+    // `guarded` needs a scope that the caller lacks.
+    assert_eq!(names, ["add", "broken", "greet", "stuck", "whoami"]);
     assert_eq!(
         list["tools"][0]["inputSchema"]["required"],
         json!(["a", "b"])
     );
-    assert_eq!(list["tools"][5]["inputSchema"]["type"], "object");
+    assert_eq!(list["tools"][4]["inputSchema"]["type"], "object");
 }
 
 #[tokio::test]
@@ -299,14 +313,10 @@ async fn an_unknown_tool_is_invalid_params_and_an_unknown_method_is_not_found() 
 
 #[test]
 fn all_scopes_of_a_tool_are_named_at_once() {
-    let needed = handler().needed_scopes(&Method::ToolsCall, Some("guarded"));
+    let needed = |name| needed(&handler(), &Method::ToolsCall, json!({ "name": name }));
 
-    assert_eq!(needed.to_string(), "notes:read notes:write");
-    assert!(
-        handler()
-            .needed_scopes(&Method::ToolsCall, Some("add"))
-            .is_empty()
-    );
+    assert_eq!(needed("guarded").to_string(), "notes:read notes:write");
+    assert!(needed("add").is_empty());
 }
 
 // K22
@@ -350,7 +360,11 @@ async fn resources_are_read_by_their_uri_or_by_a_familys() {
 // K22
 #[tokio::test]
 async fn a_resource_that_needs_a_scope_is_not_read_without_it() {
-    let needed = handler().needed_scopes(&Method::ResourcesRead, Some("test://7/data"));
+    let needed = needed(
+        &handler(),
+        &Method::ResourcesRead,
+        json!({ "uri": "test://7/data" }),
+    );
     assert_eq!(needed.to_string(), "data:read");
 
     let version = ProtocolVersion::V2025_11_25;
@@ -390,7 +404,15 @@ async fn suggestions_need_the_scopes_of_what_they_are_for() {
     let mut entries = Entries::default();
     entries.add_template(family.complete(|_, _| vec!["a secret name".to_owned()]));
     let info = handler().0.info.clone();
-    let handler = Handler::new(Config::default(), info, entries, Metrics::new(), clock()).unwrap();
+    let handler = Handler::new(
+        Config::default(),
+        Policy::default(),
+        info,
+        entries,
+        Metrics::new(),
+        clock(),
+    )
+    .unwrap();
     let params = json!({
         "ref": { "type": "ref/resource", "uri": "notes://{id}/text" },
         "argument": { "name": "id", "value": "" }

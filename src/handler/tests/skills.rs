@@ -31,7 +31,15 @@ fn handler() -> Handler {
 
 fn of(entries: Entries) -> Handler {
     let info = super::handler().0.info.clone();
-    Handler::new(Config::default(), info, entries, Metrics::new(), clock()).unwrap()
+    Handler::new(
+        Config::default(),
+        Policy::default(),
+        info,
+        entries,
+        Metrics::new(),
+        clock(),
+    )
+    .unwrap()
 }
 
 async fn ok(method: &str, params: Value) -> Value {
@@ -178,7 +186,7 @@ async fn no_file_of_a_skill_is_read_without_its_scopes() {
     let handler = of(entries);
 
     for uri in [REFUNDS, "skill://acme/refunds/forms/seal.png"] {
-        let needed = handler.needed_scopes(&Method::ResourcesRead, Some(uri));
+        let needed = needed(&handler, &Method::ResourcesRead, json!({ "uri": uri }));
         assert_eq!(needed.to_string(), "billing:read");
         let read = ask(&handler, VERSION, "resources/read", json!({ "uri": uri })).await;
         assert!(read.unwrap_err().message.contains("billing:read"));

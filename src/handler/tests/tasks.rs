@@ -206,7 +206,14 @@ fn handler_with(change: impl FnOnce(&mut TaskConfig)) -> (Handler, mpsc::Receive
         entries.add_tool(tool);
     }
     let info = handler().0.info.clone();
-    let handler = Handler::new(config, info, entries, Metrics::new(), clock());
+    let handler = Handler::new(
+        config,
+        Policy::default(),
+        info,
+        entries,
+        Metrics::new(),
+        clock(),
+    );
     (handler.unwrap(), gone)
 }
 
@@ -696,7 +703,7 @@ async fn a_strangers_answer_is_that_for_a_task_that_never_was() {
                 let nobodys = stranger.of_task(method, &unknown).await.unwrap_err();
                 assert_eq!(theirs, nobodys, "{method}");
             }
-            assert!(handler.scopes_of_task(&stranger.principal, &id).is_empty());
+            assert!(of_task(&handler, &stranger, &id).is_empty());
         }
         if version == OLD {
             let stranger = Caller::of(&handler, version, "mallory", "agent", "");
@@ -707,6 +714,12 @@ async fn a_strangers_answer_is_that_for_a_task_that_never_was() {
     }
 }
 
+/// The scopes that a request about a task needs.
+fn of_task(handler: &Handler, caller: &Caller, id: &str) -> Scopes {
+    let peek = serde_json::from_value(json!({ "taskId": id })).unwrap();
+    handler.needed_scopes(&caller.principal, &Method::TasksGet, &peek)
+}
+
 // K22
 #[tokio::test]
 async fn a_task_needs_the_scopes_of_its_tool_whenever_it_is_asked_for() {
@@ -715,10 +728,7 @@ async fn a_task_needs_the_scopes_of_its_tool_whenever_it_is_asked_for() {
     let id = caller.begin("secret").await;
     let fewer = Caller::of(&handler, OLD, "alice", "agent", "openid");
 
-    assert_eq!(
-        handler.scopes_of_task(&fewer.principal, &id).to_string(),
-        "notes:read"
-    );
+    assert_eq!(of_task(&handler, &fewer, &id).to_string(), "notes:read");
     for method in ["tasks/get", "tasks/result", "tasks/cancel"] {
         let error = fewer.of_task(method, &id).await.unwrap_err();
         assert!(error.message.contains("notes:read"), "{method}: {error:?}");

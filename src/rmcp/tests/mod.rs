@@ -35,6 +35,7 @@ use crate::{
         Lists, NoArguments, SessionStream, Tool,
     },
     outlet::{self as queue, Frames, outlet},
+    policy::Policy,
     protocol::{ClientMessage, LogLevel, Method, ProtocolVersion, RpcError, codes},
     telemetry::Metrics,
     time::{Clock, Timestamp},
@@ -175,7 +176,14 @@ fn build(served: impl Into<Rmcp>) -> Result<Handler, HandlerError> {
     }));
     entries.delegate_to(delegate);
     let clock = Clock::manual(Timestamp::from_unix_seconds(1_000));
-    Handler::new(Config::default(), info, entries, Metrics::new(), clock)
+    Handler::new(
+        Config::default(),
+        Policy::default(),
+        info,
+        entries,
+        Metrics::new(),
+        clock,
+    )
 }
 
 /// A call's surroundings, with what stands at their ends.
@@ -562,7 +570,9 @@ async fn a_handlers_own_state_is_sealed_to_its_caller() {
 #[tokio::test]
 async fn a_tool_does_not_run_without_the_scopes_it_was_given() {
     let handler = handler(Rmcp::new(Notes).needs("me", "notes:read".parse().unwrap()));
-    let needed = handler.needed_scopes(&Method::ToolsCall, Some("me"));
+    let caller = surroundings("alice", LEGACY).context.principal().clone();
+    let peek = serde_json::from_value(json!({ "name": "me" })).unwrap();
+    let needed = handler.needed_scopes(&caller, &Method::ToolsCall, &peek);
     assert_eq!(needed.to_string(), "notes:read");
 
     let refused = ask(&handler, LEGACY, "tools/call", json!({ "name": "me" })).await;

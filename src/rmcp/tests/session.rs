@@ -134,8 +134,10 @@ async fn a_tool_knows_its_client_and_its_request_in_every_version() {
 #[test]
 fn arguments_that_headers_repeat_are_found_in_the_handlers_schemas() {
     let handler = handler(Watched);
-    let found = handler.param_headers("look");
+    let caller = surroundings("alice", ProtocolVersion::V2026_07_28).context;
+    let caller = caller.principal();
+    let found = handler.param_headers(caller, "look");
     assert_eq!(found[0].header(), "mcp-param-region");
-    assert!(handler.param_headers("change").is_empty());
-    assert!(handler.param_headers("nope").is_empty());
+    assert!(handler.param_headers(caller, "change").is_empty());
+    assert!(handler.param_headers(caller, "nope").is_empty());
 }
