@@ -33,6 +33,7 @@ struct Inner {
     issuance: Issuance,
     /// Present where it is the issuer who says whether the token is good.
     question: Option<Question>,
+    verified_at: Instant,
 }
 
 /// What it takes to ask about a token again.
@@ -121,7 +122,14 @@ impl Principal {
             issuance,
             question,
             identity,
+            verified_at: Instant::now(),
         }))
+    }
+
+    /// How long ago the token was verified; since then, its bearer is known by memory.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.0.verified_at.elapsed()
     }
 
     /// The authorization server's issuer identifier.

@@ -48,6 +48,7 @@ const ABOVE_ZERO: &[&str] = &[
     "task.result_max",
     "task.questions_max",
     "task.threads",
+    "policy.rates_max",
     "fetch.deadline",
     "audit.lines_max",
     "otlp.queue_max",

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::{Config, Problem};
 use crate::{
-    policy::{Clients, Effect, Patterns, Policy, RULES_MAX, Rule},
+    policy::{Clients, Effect, Patterns, Policy, RULES_MAX, Rate, RateError, Rule},
     scope::Scopes,
 };
 
@@ -24,6 +24,7 @@ const NAMES: &[&str] = &[
     "claims",
     "effect",
     "needs",
+    "rate",
 ];
 
 /// Reads every rule, and notes every mistake under the name of what it is in.
@@ -67,6 +68,7 @@ fn set(rule: &mut Rule, name: &str, value: &Value) -> Result<(), String> {
         "claims" => rule.claims = claims(value)?,
         "effect" => rule.effect = Some(effect(value)?),
         "needs" => rule.needs = needs(value)?,
+        "rate" => rule.rate = Some(rate(value)?),
         _ => return Err(no_such(name)),
     }
     Ok(())
@@ -110,6 +112,11 @@ fn needs(value: &Value) -> Result<Scopes, String> {
     let text = texts(value)?.join(" ");
     text.parse()
         .map_err(|error: crate::scope::ScopeError| error.to_string())
+}
+
+fn rate(value: &Value) -> Result<Rate, String> {
+    let text = value.as_str().unwrap_or_default();
+    text.parse().map_err(|error: RateError| error.to_string())
 }
 
 fn no_such(name: &str) -> String {
@@ -188,7 +195,9 @@ pub fn rule_settings(rule: &Rule) -> Vec<(&'static str, Json)> {
         .effect
         .map(|effect| ("effect", json!(effect.to_string())));
     let needs = (!rule.needs.is_empty()).then(|| ("needs", json!(rule.needs.to_string())));
-    lists.chain(claims).chain(effect).chain(needs).collect()
+    let rate = rule.rate.map(|rate| ("rate", json!(rate.to_string())));
+    let says = effect.into_iter().chain(needs).chain(rate);
+    lists.chain(claims).chain(says).collect()
 }
 
 fn problem(at: &str, text: &str) -> Problem {

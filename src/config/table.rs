@@ -263,6 +263,8 @@ keys! {
         "Sessions on this server; one more gets a 503.";
     plain "session.per_principal_max" = router.per_principal_max, COUNT,
         "Sessions of one caller; one more gets a 429.";
+    plain "session.replace_after" = router.replace_after, DURATION,
+        "Silence after which a caller that has all its sessions loses the quietest one, without a stream or a call, to a new one.";
     plain "session.threads" = router.threads, COUNT,
         "Threads that session actors run on.";
     plain "session.idle_after" = router.session.idle_after, DURATION,
@@ -276,9 +278,9 @@ keys! {
     plain "call.per_principal_max" = router.calls_per_principal_max, COUNT,
         "Calls and streams of one caller without a session (2026-07-28) at once; one more gets a 429.";
     plain "handler.call_deadline" = handler.call_deadline, DURATION,
-        "How long a tool may run.";
+        "How long a tool may run, without the time that its client is asked meanwhile.";
     plain "handler.input_deadline" = handler.input_deadline, DURATION,
-        "How long a client of 2026-07-28 may take to come back with what a call asked for.";
+        "How long a client may take to answer what a call asks it, or to come back with it (2026-07-28).";
     plain "registration.mode" = registration.mode, "off or bridge",
         "Whether agents register here: with bridge, this server is the authorization server that clients see, and each registration becomes a client of its own at the real one.";
     plain "registration.who" = registration.who, "open, token or nobody",
@@ -316,6 +318,12 @@ keys! {
         "What the call of a tool becomes that lacks a scope: a 403 by which clients ask their users for more, or a tool's error that the model reads, for clients that take a 403 for a broken sign-in.";
     plain "policy.list_unscoped" = policy.list_unscoped, TRUTH,
         "Whether lists also show what a caller only lacks scopes for, so that its client can find it and ask for them.";
+    optional "policy.rate" = policy.rate, "calls in a time, as 10/s, 300/min, 1000/h",
+        "How often one caller may call, all it calls together; one call more is refused. Rules have rates of their own.";
+    plain "policy.rates_max" = policy.rates_max, COUNT,
+        "Callers, for each limit, of whom it is known how often they called; of more, the newcomers share one limit.";
+    plain "handler.whoami_meta" = handler.whoami_meta, TRUTH,
+        "Whether whoami also tells, in its result's _meta, how its caller was verified: kind of token, age of the verdict, scopes, whose client it is.";
     path "skills.directory" = skills.directory, PATH,
         "A folder of skills to offer, read once at the start; every folder below it with a SKILL.md is one.";
     plain "skills.max" = skills.skills_max, COUNT,

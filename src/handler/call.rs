@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     CallContext, Entries, Handler, ToolError,
     client::Way,
+    clock::CallClock,
     entries::Found,
     params::{GetPromptParams, ReadResourceParams, completed, fitting, resource_not_found},
     replay::{Binding, asks_for_input},
@@ -39,7 +40,11 @@ impl Handler {
             .transpose()?;
         let progress_token = params.pointer("/_meta/progressToken").cloned();
         let changes = Some(self.changes().clone());
+        let clock = CallClock::new(self.0.config.input_deadline.get());
+        let class = self.0.policy.class(context.principal());
+        let context = context.of_class(class);
         let context = context.with(progress_token, changes, |client| {
+            client.clock = clock;
             if let Some(replay) = replay {
                 client.way = Way::Replay(replay);
             }
@@ -95,7 +100,9 @@ impl Handler {
             return Ok((result, CacheHint::None));
         }
         let run = tool.run(context.clone(), arguments);
-        let result = self.guarded(tool.name(), version, run).await?;
+        let result = self
+            .guarded(&context.client().clock, tool.name(), version, run)
+            .await?;
         Ok((json!(result), CacheHint::None))
     }
 
@@ -118,7 +125,9 @@ impl Handler {
         }
         let version = context.protocol_version();
         let fill = (prompt.fill)(context.clone(), params.arguments);
-        let messages = self.guarded(&description.name, version, fill).await?;
+        let messages = self
+            .guarded(&context.client().clock, &description.name, version, fill)
+            .await?;
         let result = json!({ "description": description.description, "messages": messages });
         Ok((result, CacheHint::None))
     }
@@ -139,7 +148,9 @@ impl Handler {
             Found::Template(template) => (template.read)(context.clone(), variables),
             Found::File(_, file) => Box::pin(ready(Ok(vec![skills::contents(&params.uri, file)]))),
         };
-        let mut contents = self.guarded("resources/read", version, read).await?;
+        let mut contents = self
+            .guarded(&context.client().clock, "resources/read", version, read)
+            .await?;
         for piece in &mut contents {
             if piece.mime_type.is_none() {
                 piece.mime_type = found.mime_type().map(str::to_owned);

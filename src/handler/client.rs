@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ClientCapability, Conversation, InputRequired, Introduction, Questions, ToolError,
+    clock::CallClock,
     replay::Replay,
     tasks::Task,
     voice::{SessionStreamRef, Voice},
@@ -36,6 +37,7 @@ pub struct Client {
     voice: Voice,
     stream: SessionStreamRef,
     log_threshold: LogThreshold,
+    pub(super) clock: CallClock,
     pub(super) way: Way,
 }
 
@@ -98,6 +100,7 @@ impl Client {
             voice: Voice::Call(outlet),
             stream: conversation.stream().clone(),
             log_threshold: conversation.log_threshold().clone(),
+            clock: CallClock::default(),
             way: Way::Live(conversation),
         }
     }
@@ -115,6 +118,7 @@ impl Client {
             voice: Voice::Call(outlet),
             stream: SessionStreamRef::default(),
             log_threshold,
+            clock: CallClock::default(),
             way: Way::Replay(Replay::default()),
         }
     }
@@ -131,6 +135,7 @@ impl Client {
             } else {
                 self.log_threshold.clone()
             },
+            clock: CallClock::default(),
             way: Way::Task(Arc::clone(task)),
         }
     }
@@ -217,6 +222,14 @@ impl Client {
             Way::Live(conversation) => {
                 let params = question.params.as_ref();
                 let questions = conversation.questions();
+                // A person may have to decide: the call's own time goes on afterwards.
+                let _standing = self.clock.stand();
+                let over = async {
+                    tokio::select! {
+                        () = over => {}
+                        () = self.clock.answer_is_late() => {}
+                    }
+                };
                 let asked = self.ask_live(questions, question.capability, params, over);
                 let answer = asked.await.map_err(Unanswered::into_tool_error)?;
                 read(answer).map_err(ToolError::Failed)

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     auth::Principal,
+    policy::Class,
     protocol::{Implementation, LogLevel, Method, ProtocolVersion, RequestId, TraceContext},
 };
 
@@ -22,6 +23,7 @@ pub struct CallContext(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     principal: Principal,
+    class: Class,
     id: RequestId,
     cancelled: CancellationToken,
     client: Client,
@@ -40,6 +42,7 @@ impl CallContext {
     ) -> Self {
         Self(Arc::new(Inner {
             principal,
+            class: Class::ThirdParty,
             id,
             cancelled,
             client,
@@ -59,10 +62,20 @@ impl CallContext {
         self
     }
 
+    /// The same call, of a client that is known to be ours or not.
+    pub(super) fn of_class(mut self, class: Class) -> Self {
+        // Made for this call a moment ago and not shared yet.
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.class = class;
+        }
+        self
+    }
+
     /// The same call, now that it is a task.
     pub(super) fn as_task(&self, task: &Arc<Task>) -> Self {
         Self(Arc::new(Inner {
             principal: self.0.principal.clone(),
+            class: self.0.class,
             id: self.0.id.clone(),
             cancelled: task.cancellation().clone(),
             client: self.client().of_task(task),
@@ -105,6 +118,12 @@ impl CallContext {
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.0.principal
+    }
+
+    /// Whose the calling agent is: one of our own, by its issuer's settings, or anybody else's.
+    #[must_use]
+    pub fn client_class(&self) -> Class {
+        self.0.class
     }
 
     /// What the client speaks. Results are fitted to it without a handler's help.

@@ -295,7 +295,9 @@ impl Handler {
         }
         let answer = delegate.answer(context.clone(), method.clone(), params);
         // Under the method's name: a tool's comes from the client, and would let it make metrics.
-        let mut result = self.guarded(method.label(), version, answer).await?;
+        let mut result = self
+            .guarded(&context.client().clock, method.label(), version, answer)
+            .await?;
         now.list_with(
             method,
             version,

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::{Handler, ToolError};
+use super::{Handler, ToolError, clock::CallClock};
 use crate::{
     protocol::{ProtocolVersion, RpcError, codes},
     telemetry::{CallOutcome, Metrics},
@@ -31,18 +31,20 @@ impl Handler {
     /// Runs a tool's, prompt's or resource's function, and counts how it ended under `name`.
     pub(super) async fn guarded<T>(
         &self,
+        clock: &CallClock,
         name: &str,
         version: ProtocolVersion,
         run: impl Future<Output = Result<T, ToolError>>,
     ) -> Result<T, ToolError> {
         let deadline = self.0.config.call_deadline;
-        self.guarded_for(deadline, name, version, run).await
+        self.guarded_for(deadline, clock, name, version, run).await
     }
 
     /// The same with another deadline.
     pub(super) async fn guarded_for<T>(
         &self,
         deadline: HumanDuration,
+        clock: &CallClock,
         name: &str,
         version: ProtocolVersion,
         run: impl Future<Output = Result<T, ToolError>>,
@@ -55,13 +57,21 @@ impl Handler {
         };
         // The panic is contained here: the tool's own state may be broken, ours was never lent to it.
         let run = AssertUnwindSafe(run).catch_unwind();
-        let (outcome, result) = match tokio::time::timeout(deadline.get(), run).await {
-            Ok(Ok(Ok(value))) => (CallOutcome::Ok, Ok(value)),
-            Ok(Ok(Err(error @ ToolError::InputRequired(_)))) => {
+        let run = async {
+            tokio::select! {
+                // An answer of the last moment is one.
+                biased;
+                ended = run => Some(ended),
+                () = clock.shows(deadline.get()) => None,
+            }
+        };
+        let (outcome, result) = match run.await {
+            Some(Ok(Ok(value))) => (CallOutcome::Ok, Ok(value)),
+            Some(Ok(Err(error @ ToolError::InputRequired(_)))) => {
                 (CallOutcome::InputRequired, Err(error))
             }
-            Ok(Ok(Err(error))) => (CallOutcome::Error, Err(error)),
-            Ok(Err(_panic)) => {
+            Some(Ok(Err(error))) => (CallOutcome::Error, Err(error)),
+            Some(Err(_panic)) => {
                 tracing::error!(name, "a handler panicked");
                 self.0.metrics.panicked();
                 (
@@ -69,7 +79,7 @@ impl Handler {
                     Err(ToolError::failed("the tool failed")),
                 )
             }
-            Err(_elapsed) => {
+            None => {
                 tracing::warn!(name, %deadline, "a handler took too long");
                 let code = if version.is_modern() {
                     codes::INTERNAL_ERROR

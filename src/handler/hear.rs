@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 
-use super::{CallContext, Changes, Conversation, Handler, ToolError};
+use super::{CallContext, Changes, Conversation, Handler, ToolError, clock::CallClock};
 use crate::{
     auth::Principal,
     protocol::{Method, Raw, codes},
@@ -34,7 +34,9 @@ impl Handler {
         let version = session.introduction().version;
         let over = session.over().clone();
         let label = method.label();
-        let heard = self.guarded(label, version, delegate.hear(session, principal, method));
+        let heard = delegate.hear(session, principal, method);
+        let clock = CallClock::default();
+        let heard = self.guarded(&clock, label, version, heard);
         tokio::select! {
             // How it ended has been counted, and a notification is not answered.
             _counted = heard => {}

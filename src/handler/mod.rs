@@ -13,6 +13,7 @@ mod capabilities;
 mod catalog;
 mod changes;
 mod client;
+mod clock;
 mod completion;
 mod context;
 mod conversation;
@@ -45,7 +46,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-pub use builtin::whoami;
+pub use builtin::{whoami, whoami_with_verification};
 pub use catalog::Catalog;
 pub use changes::{Change, ChangeListener, Changes, WAITING_MAX};
 pub use client::{Client, LogThreshold};
@@ -69,7 +70,7 @@ pub use tools::{IntoToolResult, NoArguments, Structured, Tool};
 pub use voice::{SessionStream, SessionStreamRef};
 
 use crate::{
-    policy::Policy,
+    policy::{Limiter, Policy},
     protocol::{
         CacheHint, CallToolResult, Implementation, Method, ProtocolVersion, Raw, RpcError,
         ServerInfo, codes, modern_result, read_params,
@@ -85,14 +86,17 @@ use tasks::Tasks;
 /// Limits on calls.
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
-    /// How long a tool may run before its call is answered with an error. Above zero; default 60 s.
+    /// How long a tool may run before its call is answered with an error, without the time that its
+    /// client is asked meanwhile. Above zero; default 60 s.
     pub call_deadline: HumanDuration,
-    /// How long a client of 2026-07-28 may take to come back with what a call asked for. Above zero;
-    /// default 15 min.
+    /// How long a client may take to answer what a call asks it, or to come back with it (2026-07-28).
+    /// Above zero; default 15 min.
     pub input_deadline: HumanDuration,
     /// How much of a call's arguments the audit log keeps; with zero nothing. Default 0 B: what people
     /// say to a tool is theirs.
     pub audited_arguments: ByteSize,
+    /// Whether `whoami` tells how its caller was verified. Default no.
+    pub whoami_meta: bool,
     /// Calls that outlive their requests.
     pub tasks: TaskConfig,
 }
@@ -103,6 +107,7 @@ impl Default for Config {
             call_deadline: HumanDuration::from_secs(60),
             input_deadline: HumanDuration::from_secs(15 * 60),
             audited_arguments: ByteSize::from_bytes(0),
+            whoami_meta: false,
             tasks: TaskConfig::default(),
         }
     }
@@ -119,6 +124,7 @@ struct Inner {
     /// What of it stands in every answer.
     brief: Implementation,
     policy: Policy,
+    limiter: Limiter,
     catalog: Catalog,
     sealer: Sealer,
     tasks: Tasks,
@@ -153,6 +159,7 @@ impl Handler {
             config,
             brief: info.implementation.in_brief(),
             info,
+            limiter: Limiter::new(policy.config().rates_max),
             policy,
             catalog,
             sealer,

@@ -5,15 +5,21 @@
 //! challenge over HTTP; this is also for who calls without it, and for what was put in the place of
 //! what it looked at.
 
-use serde_json::Value;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use super::{CallContext, Entries, Handler, ToolError, params::resource_not_found, skills};
 use crate::{
     auth::Principal,
-    policy::{Decision, Entry, Kind, MissingScope, Pattern, Patterns, Policy, Standing},
+    policy::{
+        Bucket, Decision, Entry, Kind, MissingScope, Pattern, Patterns, Policy, Rate, Standing,
+        TooSoon,
+    },
     protocol::{Method, Peek, ProtocolVersion, RpcError, codes},
     scope::Scopes,
     skills::Skill,
+    telemetry::Limit,
 };
 
 /// What is offered, as one caller sees it.
@@ -128,7 +134,7 @@ impl Handler {
             .view(context.principal())
             .judge(entry, now.declared(entry));
         match judged {
-            Decision::Allowed(_) => Ok(()),
+            Decision::Allowed(_) => self.count(context.principal(), entry).map_err(Into::into),
             Decision::Lacks(needed) => {
                 self.0.metrics.refused("insufficient_scope");
                 Err(self.lacking(method, &needed))
@@ -137,13 +143,37 @@ impl Handler {
                 self.0.metrics.refused("policy");
                 if let Some(left_out) = self.0.refusal_lines.admit() {
                     let (kind, name) = (entry.kind.as_str(), entry.name);
-                    let caller = context.principal().owner().short();
+                    let caller = context.principal().owner().pseudonym();
                     let name: String = name.chars().take(NAME_SHOWN).collect();
-                    tracing::info!(kind, name, %denial, caller, left_out, "call refused");
+                    tracing::info!(kind, name, %denial, %caller, left_out, "call refused");
                 }
                 Err(unknown(method, entry, context.protocol_version()).into())
             }
         }
+    }
+
+    /// Counts a call for every limit that the caller has.
+    fn count(&self, caller: &Principal, entry: Entry<'_>) -> Result<(), RpcError> {
+        let owner = caller.owner();
+        for (bucket, rate) in self.0.policy.rates(caller, entry) {
+            let counted = self.0.limiter.count(bucket, owner, rate);
+            let Err(TooSoon {
+                retry_after,
+                is_shared,
+            }) = counted
+            else {
+                continue;
+            };
+            let metrics = &self.0.metrics;
+            metrics.refused("rate");
+            metrics.limit_hit(match bucket {
+                _ if is_shared => Limit::RatesKept,
+                Bucket::Caller => Limit::RatePerPrincipal,
+                Bucket::Rule(_) => Limit::RatePerRule,
+            });
+            return Err(too_often(rate, retry_after));
+        }
+        Ok(())
     }
 
     /// The answer to a call whose caller has not been granted enough.
@@ -156,6 +186,14 @@ impl Handler {
         }
         lacks(needed).into()
     }
+}
+
+/// The error of a call that came too early, with the seconds after which it would not.
+fn too_often(rate: Rate, retry_after: Duration) -> RpcError {
+    // Whole ones, and enough: who comes back then is not refused for the rest of one.
+    let seconds = retry_after.as_secs_f64().ceil().max(1.0);
+    let text = format!("too many calls: {rate} are allowed; try again in {seconds} s");
+    RpcError::new(codes::SERVER_ERROR, text).with_data(json!({ "retryAfter": seconds }))
 }
 
 /// Characters of a name that a log line shows: a client may send any.

@@ -80,7 +80,10 @@ impl Handler {
         };
         let version = context.protocol_version();
         let answer = delegate.answer(context.clone(), method.clone(), params);
-        match self.guarded(method.label(), version, answer).await {
+        match self
+            .guarded(&context.client().clock, method.label(), version, answer)
+            .await
+        {
             Ok(answer) => Ok(answer),
             Err(ToolError::Rpc(error)) => Err(error),
             Err(error) => Err(RpcError::new(codes::INTERNAL_ERROR, error.to_string())),

@@ -23,6 +23,8 @@ pub enum CloseReason {
     TokenUnverified,
     /// The caller was cut off, by an operator or by what its issuer has told.
     CutOff,
+    /// Its owner has opened one more than it may have, and this one was the quietest.
+    Replaced,
     /// An operator ended it.
     EndedByOperator,
     /// The client reads slower than the queue's bound allows.
@@ -47,6 +49,7 @@ impl CloseReason {
             Self::TokenRevoked => "token_revoked",
             Self::TokenUnverified => "token_unverified",
             Self::CutOff => "cut_off",
+            Self::Replaced => "replaced",
             Self::EndedByOperator => "ended_by_operator",
             Self::SlowReader => "slow_reader",
             Self::Disconnected => "disconnected",
@@ -67,6 +70,7 @@ impl fmt::Display for CloseReason {
             Self::TokenRevoked => "the access token is good no more",
             Self::TokenUnverified => "the access token could not be checked for too long",
             Self::CutOff => "access was withdrawn",
+            Self::Replaced => "a newer session took its place",
             Self::EndedByOperator => "an operator ended the session",
             Self::SlowReader => "the client reads too slowly",
             Self::Disconnected => "the client is gone",

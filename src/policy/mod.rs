@@ -7,6 +7,7 @@
 //! is judged by the principal that came with it, so a token that says more or less counts at once.
 
 mod pattern;
+mod rate;
 mod rule;
 mod who;
 
@@ -19,6 +20,7 @@ use std::{
 use url::Url;
 
 pub use pattern::{Pattern, Patterns};
+pub use rate::{Bucket, Limiter, Rate, RateError, TooSoon};
 pub use rule::{Effect, Rule, RuleMistake};
 pub use who::{Class, Clients};
 
@@ -37,6 +39,11 @@ pub struct Config {
     /// Whether lists also show what a caller only lacks scopes for, so that its client can ask for
     /// them. Default no.
     pub list_unscoped: bool,
+    /// How often one caller (issuer, client id, subject) may call at all. Default without limit.
+    pub rate: Option<Rate>,
+    /// Callers and rules of which it is known how often they called, some 100 bytes each. Above zero;
+    /// default 100,000.
+    pub rates_max: usize,
     /// Default none.
     pub rules: Vec<Rule>,
 }
@@ -111,6 +118,8 @@ impl Default for Config {
             roles_claim: ClaimPath::named("roles"),
             missing_scope: MissingScope::Challenge,
             list_unscoped: false,
+            rate: None,
+            rates_max: 100_000,
             rules: Vec::new(),
         }
     }
@@ -173,6 +182,23 @@ impl Policy {
             _ if caller.scopes().covers(&needed) => Decision::Allowed(needed),
             _ => Decision::Lacks(needed),
         }
+    }
+
+    /// How often the caller may use an entry: each limit that there is, with what counts for it.
+    pub fn rates<'p>(
+        &'p self,
+        caller: &'p Principal,
+        entry: Entry<'p>,
+    ) -> impl Iterator<Item = (Bucket, Rate)> + 'p {
+        let spellings = Spellings::of(entry);
+        let rules = self.config.rules.iter().enumerate();
+        let of_rules = rules.filter_map(move |(index, rule)| {
+            let rate = rule.rate?;
+            let names = spellings.any(|name| rule.names(entry.kind, name));
+            (names && self.fits(rule, caller)).then_some((Bucket::Rule(index), rate))
+        });
+        // The narrower first: a call that one of them refuses does not count for all.
+        of_rules.chain(self.config.rate.map(|rate| (Bucket::Caller, rate)))
     }
 
     /// Whether a list shows what was judged so.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Clients, Kind, Patterns, who::has_open_host};
+use super::{Clients, Kind, Patterns, Rate, who::has_open_host};
 use crate::{
     auth::{ClaimPath, Principal},
     policy::Class,
@@ -34,6 +34,8 @@ pub struct Rule {
     pub effect: Option<Effect>,
     /// What such callers need to have been granted for it, beside what the code asks for.
     pub needs: Scopes,
+    /// How often each such caller may call what the rule is about, all of it together.
+    pub rate: Option<Rate>,
 }
 
 /// What a rule says of those it fits.
@@ -59,13 +61,17 @@ impl Rule {
                 "is not set, nor prompts or resources: say what the rule is about, \"*\" for all";
             mistakes.push(RuleMistake("tools", text));
         }
-        if self.effect.is_none() && self.needs.is_empty() {
-            let text = "is not set, nor needs: the rule says nothing";
+        if self.effect.is_none() && self.needs.is_empty() && self.rate.is_none() {
+            let text = "is not set, nor needs or rate: the rule says nothing";
             mistakes.push(RuleMistake("effect", text));
         }
         if self.effect == Some(Effect::Deny) && !self.needs.is_empty() {
             let text = "asks for scopes of those whom the rule denies it";
             mistakes.push(RuleMistake("needs", text));
+        }
+        if self.effect == Some(Effect::Deny) && self.rate.is_some() {
+            let text = "limits those whom the rule denies it";
+            mistakes.push(RuleMistake("rate", text));
         }
         let lists = [
             ("tools", self.tools.as_ref().map(Patterns::texts)),

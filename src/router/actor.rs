@@ -152,11 +152,13 @@ impl Router {
         })?;
         let arbiter = self.arbiter_of(id).ok_or(RouteError::Broken)?;
         let owner = principal.owner();
-        self.table
-            .reserve(owner, self.config.per_principal_max)
-            .inspect_err(|_full| {
-                self.metrics.limit_hit(Limit::SessionsPerPrincipal);
-            })?;
+        let reserve = || self.table.reserve(id, owner, self.config.per_principal_max);
+        if reserve().is_err() {
+            self.metrics.limit_hit(Limit::SessionsPerPrincipal);
+            // An agent that crashes and comes back has left sessions that nobody will use again.
+            self.table.replace(owner, self.config.replace_after.get());
+            reserve()?;
+        }
 
         let transport = Transport::of_stream(stream.is_some());
         let (table, metrics) = (Arc::clone(&self.table), self.metrics.clone());

@@ -27,6 +27,7 @@ use crate::{
     },
     telemetry::{Limit, Metrics, Transport, audit},
     time::Clock,
+    units::HumanDuration,
 };
 use actor::{DrainAll, Open, Router};
 use table::Table;
@@ -37,12 +38,14 @@ use watch::Watch;
 pub struct Config {
     /// Sessions on this server; one more is answered 503. Above zero; default 20,000.
     pub sessions_max: usize,
-    /// Sessions of one caller (issuer, client id, subject); one more is answered 429. Above zero;
-    /// default 32.
+    /// Sessions of one caller (issuer, client id, subject); one more takes the place of a quiet one, or
+    /// is answered 429. Above zero; default 32.
     pub per_principal_max: usize,
     /// Calls and streams without a session (2026-07-28) that one caller has open at once; one more is
     /// answered 429. Above zero; default 256.
     pub calls_per_principal_max: usize,
+    /// Silence after which one without a stream or a call is quiet. Default 1 min.
+    pub replace_after: HumanDuration,
     /// Threads that session actors run on. Above zero; default one for each processor.
     pub threads: usize,
     /// Limits on each session.
@@ -55,6 +58,7 @@ impl Default for Config {
             sessions_max: 20_000,
             per_principal_max: 32,
             calls_per_principal_max: 256,
+            replace_after: HumanDuration::from_secs(60),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             session: session::Config::default(),
         }

@@ -2,6 +2,8 @@
 //!
 //! The router actor writes, requests read. Guards of the map are never held across an await.
 
+use std::time::Duration;
+
 use dashmap::{DashMap, Entry};
 
 use super::RouteError;
@@ -15,7 +17,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Table {
     sessions: DashMap<SessionId, SessionRef>,
-    per_owner: DashMap<Owner, usize>,
+    per_owner: DashMap<Owner, Vec<SessionId>>,
 }
 
 impl Table {
@@ -44,26 +46,49 @@ impl Table {
     }
 
     /// Counts one more session of `owner`, unless it has `max`.
-    pub(super) fn reserve(&self, owner: Owner, max: usize) -> Result<(), RouteError> {
-        let mut count = self.per_owner.entry(owner).or_default();
-        if *count >= max {
+    pub(super) fn reserve(
+        &self,
+        id: SessionId,
+        owner: Owner,
+        max: usize,
+    ) -> Result<(), RouteError> {
+        let mut ids = self.per_owner.entry(owner).or_default();
+        if ids.len() >= max {
             return Err(RouteError::PrincipalFull);
         }
-        *count += 1;
+        ids.push(id);
         Ok(())
+    }
+
+    /// Ends that session of `owner` in which nothing has been going on for longest, and at least for
+    /// `quiet_for`; whether there was one. Its place is free at once.
+    pub(super) fn replace(&self, owner: Owner, quiet_for: Duration) -> bool {
+        let ids = self.per_owner.get(&owner).map(|ids| ids.clone());
+        let sessions = ids.into_iter().flatten();
+        let sessions = sessions.filter_map(|id| Some(self.sessions.get(&id)?.clone()));
+        let quiet = sessions.filter_map(|session| Some((session.quiet()?, session)));
+        let quietest = quiet.max_by_key(|(quiet, _)| *quiet);
+        let Some((_, session)) = quietest.filter(|(quiet, _)| *quiet >= quiet_for) else {
+            return false;
+        };
+        let gives_way = session.give_way();
+        if gives_way {
+            self.remove(session.id(), owner);
+        }
+        gives_way
     }
 
     pub(super) fn insert(&self, session: SessionRef) {
         self.sessions.insert(session.id(), session);
     }
 
-    /// Forgets a session and gives its owner's place back.
+    /// Forgets a session and gives its owner's place back; of one that is forgotten, nothing.
     pub(super) fn remove(&self, id: SessionId, owner: Owner) {
         self.sessions.remove(&id);
-        if let Entry::Occupied(mut count) = self.per_owner.entry(owner) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
+        if let Entry::Occupied(mut ids) = self.per_owner.entry(owner) {
+            ids.get_mut().retain(|other| *other != id);
+            if ids.get().is_empty() {
+                ids.remove();
             }
         }
     }

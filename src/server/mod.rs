@@ -26,7 +26,10 @@ use std::sync::Arc;
 use crate::rmcp::Rmcp;
 use crate::{
     config::Config,
-    handler::{Catalog, Changes, Prompt, Resource, ResourceTemplate, Tool, whoami},
+    handler::{
+        Catalog, Changes, Prompt, Resource, ResourceTemplate, Tool, whoami,
+        whoami_with_verification,
+    },
     protocol::{Implementation, ServerInfo},
     registration::Registrar,
     shutdown::Signals,
@@ -58,7 +61,12 @@ impl Server {
             ..Implementation::default()
         };
         let catalog = Catalog::default();
-        catalog.prepare(|entries| entries.add_tool(whoami()));
+        let whoami = if config.handler.whoami_meta {
+            whoami_with_verification()
+        } else {
+            whoami()
+        };
+        catalog.prepare(|entries| entries.add_tool(whoami));
         let info = ServerInfo {
             implementation,
             instructions: None,

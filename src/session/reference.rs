@@ -102,6 +102,7 @@ impl SessionRef {
             farewell,
         } = opening;
         let vital = Arc::new(Vital::new(principal.clone()));
+        vital.set_listened_to(stream.is_some());
         let transport = Transport::of_stream(stream.is_some());
         let over = CancellationToken::new();
         let ends_with_stream = stream.is_some();
@@ -320,6 +321,18 @@ impl SessionRef {
     #[must_use]
     pub fn judge(&self, now: Timestamp) -> Verdict {
         self.vital.judge(&self.config, now)
+    }
+
+    /// How long nothing at all has been going on; `None` while a call runs or a stream is open.
+    #[must_use]
+    pub fn quiet(&self) -> Option<Duration> {
+        self.vital.quiet()
+    }
+
+    /// Ends it for a newer one of its owner's; whether it was told.
+    #[must_use]
+    pub fn give_way(&self) -> bool {
+        self.address.try_send(Close(CloseReason::Replaced)).is_ok()
     }
 
     /// Does what [`SessionRef::judge`] said, without waiting; a full mailbox is tried again by the

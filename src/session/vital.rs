@@ -124,6 +124,12 @@ impl Vital {
         self.calls.load(Relaxed)
     }
 
+    /// How long nothing at all has been going on; `None` while a call runs or a stream is open.
+    pub(super) fn quiet(&self) -> Option<Duration> {
+        let is_busy = self.keeps_something_open() || self.queued.load(Relaxed) > 0;
+        (!is_busy).then(|| self.silence())
+    }
+
     /// How long the client has said nothing.
     pub(super) fn silence(&self) -> Duration {
         let touched = Duration::from_millis(self.touched.load(Relaxed));

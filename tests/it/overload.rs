@@ -66,7 +66,7 @@ async fn a_question_that_is_never_answered_ends_with_its_call() {
         },
     );
     let scene = Scene::of(
-        |config| config.handler.call_deadline = millis(300),
+        |config| config.handler.input_deadline = millis(300),
         vec![asks],
     )
     .await;
@@ -76,10 +76,13 @@ async fn a_question_that_is_never_answered_ends_with_its_call() {
     sse.tell(&call(1, "asks")).await;
     let question = sse.events.message().await;
     assert_eq!(question["method"], "roots/list");
+    let withdrawn = sse.events.message().await;
+    assert_eq!(withdrawn["method"], "notifications/cancelled");
+    assert_eq!(withdrawn["params"]["requestId"], question["id"]);
     let late = sse.events.message().await;
     assert_eq!(
-        (&late["id"], &late["error"]["code"]),
-        (&json!(1), &json!(-32001))
+        (&late["id"], &late["result"]["isError"]),
+        (&json!(1), &json!(true))
     );
 
     // Too late, and so in vain.

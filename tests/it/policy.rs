@@ -479,3 +479,89 @@ async fn a_session_is_told_when_a_fresh_token_shows_it_more_or_less() {
         }
     }
 }
+
+// A call that is refused is no failure of the transport: HTTP 200, and when to come again.
+#[tokio::test]
+async fn a_caller_may_call_so_often_whichever_door_it_comes_by() {
+    let scene = scene(|config| {
+        config.policy.rate = Some("6/h".parse().unwrap());
+        config.policy.rules.push(Rule {
+            tools: patterns(&["open"]),
+            rate: Some("2/h".parse().unwrap()),
+            ..Rule::default()
+        });
+    })
+    .await;
+    let mut agent = Caller::new(&scene, &json!({})).await;
+    let open = json!({ "name": "open" });
+
+    let answers = agent.ask("tools/call", &open).await;
+    let refused: Vec<_> = answers
+        .iter()
+        .map(|(_, answer)| answer["error"].is_object())
+        .collect();
+    // Asked in another order than they are listed: the batch first, and then without a session.
+    assert_eq!(refused, [true, true, false, false]);
+    for (door, answer) in &answers[..2] {
+        let wait = answer["error"]["data"]["retryAfter"].as_f64().unwrap();
+        assert!((1_700.0..=1_800.0).contains(&wait), "{door}: {answer}");
+    }
+    // Two have counted for all calls too, and those that were refused have not.
+    let answers = agent
+        .ask(
+            "prompts/get",
+            &json!({ "name": "open", "arguments": { "of": "it" } }),
+        )
+        .await;
+    assert!(
+        answers
+            .iter()
+            .all(|(_, answer)| answer["result"].is_object()),
+        "{answers:?}"
+    );
+    let answers = agent.ask("tools/call", &json!({ "name": "whoami" })).await;
+    assert!(
+        answers
+            .iter()
+            .all(|(_, answer)| answer["error"].is_object()),
+        "{answers:?}"
+    );
+    // Lists and what ends things are nobody's calls, and another caller has its own.
+    assert!(!agent.tools().await.is_empty());
+    let bob = scene.token("bob");
+    let call = scene
+        .ask(&Ask::modern(&scene, &bob, 1, "tools/call", open))
+        .await
+        .is(200);
+    assert!(call.json()["result"].is_object());
+    assert_eq!(
+        scene.metric("usher_limit_hit_total{limit=\"policy.rules.rate\"}"),
+        2
+    );
+    assert_eq!(
+        scene.metric("usher_limit_hit_total{limit=\"policy.rate\"}"),
+        4
+    );
+}
+
+#[tokio::test]
+async fn whoami_tells_how_its_caller_was_verified_where_that_is_set() {
+    for tells in [false, true] {
+        let scene = scene(|config| config.handler.whoami_meta = tells).await;
+        let mut web = Caller::new(&scene, &json!({ "client_id": "web" })).await;
+
+        for (door, answer) in web.ask("tools/call", &json!({ "name": "whoami" })).await {
+            let meta = &answer["result"]["_meta"]["usher/verification"];
+            assert_eq!(meta.is_object(), tells, "{door}: {answer}");
+            if tells {
+                assert!(meta["verifiedSecondsAgo"].is_u64(), "{door}: {meta}");
+                assert_eq!(meta["verifiedBy"], "jwt");
+                assert_eq!(meta["tokenKind"], "jwt");
+                assert_eq!(meta["clientClass"], "first-party");
+                assert_eq!(meta["scopes"], "mcp:tools openid");
+            }
+            let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+            assert!(text.contains("alice"), "{door}: {answer}");
+        }
+    }
+}

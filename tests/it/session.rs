@@ -800,6 +800,41 @@ async fn one_callers_sessions_are_bounded_and_others_are_not_affected() {
     );
 }
 
+// S32: an agent that crashes and comes back locks itself out no longer than that.
+#[tokio::test]
+async fn a_quiet_session_gives_way_to_a_new_one_of_its_caller() {
+    let gate = Gate::default();
+    let scene = Scene::of(
+        |config| {
+            config.router.per_principal_max = 3;
+            config.router.replace_after = HumanDuration::from_secs(0);
+        },
+        vec![gate.tool()],
+    )
+    .await;
+    let token = scene.token("alice");
+    let mut busy = Mcp::ready(&scene, &token).await;
+    let waits = busy.message(&call(1, "wait"));
+    busy.posts.send_ask(&waits).await;
+    eventually("the call runs", || gate.begun() == 1).await;
+    let quiet = Mcp::ready(&scene, &token).await;
+    let sse = Sse::ready(&scene, &token).await;
+
+    let mut newest = Mcp::ready(&scene, &token).await;
+
+    let list = request(2, "tools/list", &json!({}));
+    scene.ask(&quiet.message(&list)).await.is(404);
+    newest.ask(&list).await;
+    let closed = "usher_sessions_closed_total{reason=\"replaced\"}";
+    eventually("it was told", || scene.metric(closed) == 1).await;
+    // One with a call, one with a stream, and one that was just used: now the last gives way.
+    Mcp::ready(&scene, &token).await;
+    scene.ask(&newest.message(&list)).await.is(404);
+    gate.release(1);
+    busy.posts.reply().await.is(200);
+    drop(sse);
+}
+
 // S32: nor does it help to come with all at once.
 #[tokio::test]
 async fn a_crowd_of_one_caller_gets_no_place_more() {

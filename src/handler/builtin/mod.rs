@@ -2,4 +2,4 @@
 
 mod whoami;
 
-pub use whoami::whoami;
+pub use whoami::{whoami, whoami_with_verification};

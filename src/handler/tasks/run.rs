@@ -200,8 +200,9 @@ impl Handler {
         let handler = self.clone();
         async move {
             let version = context.protocol_version();
+            let clock = context.client().clock.clone();
             let run = (work.run)(context);
-            let run = handler.guarded_for(UNTIL_ITS_TTL, &work.name, version, run);
+            let run = handler.guarded_for(UNTIL_ITS_TTL, &clock, &work.name, version, run);
             let mut result = run.await?;
             fit_result(&Method::ToolsCall, version, &mut result);
             Ok(result)

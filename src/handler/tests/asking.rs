@@ -1,6 +1,7 @@
 //! Asking the client, as tools see it: what is asked, what is taken for an answer, what is carried on.
 
 use futures_util::StreamExt;
+use tokio::time::sleep;
 
 use super::*;
 
@@ -88,6 +89,61 @@ async fn a_modern_client_without_the_capability_is_told_which() {
         error.data.unwrap()["requiredCapabilities"],
         json!({ "elicitation": { "form": {} } })
     );
+}
+
+/// What a tool that works for a minute and asks meanwhile comes to, if its client answers so late.
+async fn asked_and_answered_after(seconds: u64) -> Value {
+    let handler = handler_of(Tool::new(
+        "slow",
+        "Asks between two pieces of work",
+        |call, _: NoArguments| async move {
+            let call: CallContext = call;
+            sleep(Duration::from_secs(40)).await;
+            let answer = call.elicit::<Named>("name", "Who?").await?;
+            sleep(Duration::from_secs(10)).await;
+            Ok(format!("asked: {}", matches!(answer, Elicited::Declined)))
+        },
+    ));
+    let (outlet, mut frames) = outlet(queue::Config::default());
+    let conversation = Conversation::new(SessionStreamRef::default(), CancellationToken::new());
+    conversation.introduce(introduction(
+        ProtocolVersion::V2025_11_25,
+        json!({ "elicitation": {} }),
+    ));
+    let client = Client::in_session(conversation.clone(), outlet);
+    let context = context(ProtocolVersion::V2025_11_25).with(None, None, |known| *known = client);
+    let answers = async move {
+        let asked: Value = serde_json::from_slice(frames.next().await.unwrap().bytes()).unwrap();
+        sleep(Duration::from_secs(seconds)).await;
+        let id = serde_json::from_value(asked["id"].clone()).unwrap();
+        let declined =
+            json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "action": "decline" } });
+        let Ok(ClientMessage::Response(response)) =
+            ClientMessage::parse(&Bytes::from(declined.to_string()))
+        else {
+            panic!("no response");
+        };
+        conversation.questions().answer(&id, response.outcome);
+        frames
+    };
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "x", "params": { "name": "slow" } });
+    let Ok(ClientMessage::Request(request)) = ClientMessage::parse(&Bytes::from(body.to_string()))
+    else {
+        panic!("no request");
+    };
+    let call = handler.handle(context, &Method::ToolsCall, request.params.as_ref());
+    let (answered, _frames) = tokio::join!(call, answers);
+    answered.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_whoever_is_asked_is_not_the_calls() {
+    let answered = asked_and_answered_after(10 * 60).await;
+    assert_eq!(answered["content"][0]["text"], "asked: true");
+
+    let too_late = asked_and_answered_after(16 * 60).await;
+    assert_eq!(too_late["isError"], true);
+    assert_eq!(too_late["content"][0]["text"], "the client did not answer");
 }
 
 #[derive(Deserialize, JsonSchema)]
