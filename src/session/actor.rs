@@ -17,7 +17,7 @@ use super::{
     Config, SessionError, SessionId,
     call::{RunningCall, answer_on, cancelled_id, run_call},
     farewell::Farewell,
-    messages::{Announce, Close, Deliver, Drain, OpenStream, Probe, Resume},
+    messages::{Announce, Close, Deliver, Drain, Probe},
     phase::{Admitted, Phase},
     streams::Streams,
     vital::Vital,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     auth::Principal,
     handler::{CallContext, Change, Client, Conversation, Handler, Introduction, SessionStream},
-    outlet::{CloseReason, Frame, Frames, Outlet},
+    outlet::{CloseReason, Frame, Outlet},
     policy::Standing,
     protocol::{
         ClientMessage, InitializeParams, Method, Notification, ProtocolVersion, Raw, Request,
@@ -109,38 +109,6 @@ impl Handles<Deliver> for Session {
                 questions.answer(&response.id, response.outcome);
                 Ok(())
             }
-        }
-    }
-}
-
-impl Handles<OpenStream> for Session {
-    type Result = Result<(), SessionError>;
-
-    fn handle(
-        &mut self,
-        OpenStream(outlet): OpenStream,
-        context: &mut Self::Context,
-    ) -> Self::Result {
-        if self
-            .stream
-            .get()
-            .is_some_and(|stream| stream.ended().is_none())
-        {
-            return Err(SessionError::StreamTaken);
-        }
-        self.stream.set(outlet);
-        self.watch_stream(context);
-        Ok(())
-    }
-}
-
-impl Handles<Resume> for Session {
-    type Result = Result<Frames, SessionError>;
-
-    fn handle(&mut self, Resume(after): Resume, _: &mut Self::Context) -> Self::Result {
-        match self.streams.resume(after) {
-            Some(Ok(frames)) => Ok(frames),
-            Some(Err(_)) | None => Err(SessionError::NotKept),
         }
     }
 }
@@ -362,44 +330,13 @@ impl Session {
         }
     }
 
-    fn watch_stream(&mut self, context: &mut Context<Self>) {
-        let Some(stream) = self.stream.get() else {
-            return;
-        };
-        self.vital.set_listened_to(true);
-        let closed = async move {
-            let reason = stream.closed().await;
-            (stream, reason)
-        };
-        let noticed = closed
-            .into_actor(self)
-            .map(|(_stream, reason), session, context| {
-                session.stream_closed(reason, context);
-            });
-        context.spawn(noticed);
-    }
-
-    fn stream_closed(&mut self, reason: CloseReason, context: &mut Context<Self>) {
-        if self.ends_with_stream {
-            self.end(reason, context);
-        } else if self
-            .stream
-            .get()
-            .is_some_and(|stream| stream.ended().is_some())
-        {
-            // Only the stream that ended: a new one may already have taken its place.
-            drop(self.stream.take());
-            self.vital.set_listened_to(false);
-        }
-    }
-
     fn end_if_drained(&mut self, context: &mut Context<Self>) {
         if self.draining && self.calls.is_empty() {
             self.end(CloseReason::ServerStopping, context);
         }
     }
 
-    fn end(&mut self, reason: CloseReason, context: &mut Context<Self>) {
+    pub(super) fn end(&mut self, reason: CloseReason, context: &mut Context<Self>) {
         self.farewell.because(reason);
         context.stop();
     }

@@ -14,6 +14,7 @@ mod lease;
 mod listen;
 mod messages;
 mod operation;
+mod own_stream;
 mod phase;
 mod reference;
 mod streams;
