@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde_json::json;
 
 use super::{Office, answer, refusal::Refusal};
+use crate::telemetry::audit;
 
 /// Every caller is verified anew, and every issuer's keys are fetched at once (F26).
 pub(super) async fn purge(
@@ -13,6 +14,7 @@ pub(super) async fn purge(
     office.access.check(&request)?;
     let usage = office.verifier.usage();
     office.verifier.forget_all();
+    audit::purged(usage.entries, usage.refusals);
     tracing::info!(
         callers = usage.entries,
         refusals = usage.refusals,

@@ -149,6 +149,8 @@ async fn end(request: HttpRequest, office: Data<Office>) -> Result<HttpResponse,
 
 async fn end_and_cut_off(cut: &CutOff, office: &Office) -> Result<HttpResponse, Refusal> {
     let (ended, in_force) = office.router.cut_off(cut).await;
+    let whom = cut_offs::audited(&cut.whom);
+    audit::cut_off(whom, ended, cut.ban.is_some(), in_force.is_ok());
     tracing::info!(
         ended,
         banned = cut.ban.is_some(),

@@ -187,3 +187,53 @@ pub fn registered(issuer: &str, client_id: &str) {
 pub fn sessions_ended(ended: usize, by_id: bool, all: bool) {
     info!(target: TARGET, event = "sessions_ended", ended, by_id, all);
 }
+
+/// Whom an operator's order is about; every agent or user where none is named.
+#[derive(Debug, Clone, Copy)]
+pub struct Shut<'a> {
+    /// Who vouches for them.
+    pub issuer: Option<&'a str>,
+    /// The agent.
+    pub client_id: Option<&'a str>,
+    /// The user, whatever agent acts.
+    pub subject: Option<&'a str>,
+}
+
+impl Shut<'_> {
+    fn subject_name(&self) -> Option<Pseudonym> {
+        self.subject
+            .map(|subject| Pseudonym::of(subject.as_bytes()))
+    }
+}
+
+/// An operator cut callers off, which ended so many sessions. Not `in_force` where there was no place
+/// for another cut-off.
+pub fn cut_off(whom: Shut<'_>, ended: usize, banned: bool, in_force: bool) {
+    info!(
+        target: TARGET,
+        event = "cut_off",
+        issuer = whom.issuer,
+        client_id = whom.client_id,
+        subject = whom.subject_name().map(display),
+        ended,
+        banned,
+        in_force,
+    );
+}
+
+/// An operator let callers in again; not `lifted` where they were not cut off.
+pub fn cut_off_lifted(whom: Shut<'_>, lifted: bool) {
+    info!(
+        target: TARGET,
+        event = "cut_off_lifted",
+        issuer = whom.issuer,
+        client_id = whom.client_id,
+        subject = whom.subject_name().map(display),
+        lifted,
+    );
+}
+
+/// An operator had all verdicts forgotten: so many callers, so many refusals.
+pub fn purged(callers: usize, refusals: usize) {
+    info!(target: TARGET, event = "purged", callers, refusals);
+}
