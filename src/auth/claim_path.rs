@@ -37,7 +37,7 @@ impl ClaimPath {
     }
 
     /// Puts a value where it would be found; beside one that is there, in a list with it.
-    pub(crate) fn put(&self, claims: &mut Map<String, Value>, value: Value) {
+    pub fn put(&self, claims: &mut Map<String, Value>, value: Value) {
         let Some(path) = self.0.strip_prefix('/') else {
             return add(claims, self.0.to_string(), value);
         };
