@@ -1,8 +1,8 @@
 //! The table of settings.
 //!
 //! A row is `kind "key" = field, form, meaning`: *plain* reads and shows itself, *address* is where to
-//! listen, *optional* may be empty, *path* too, *list* is separated by spaces or commas, *custom*
-//! stands above the table.
+//! listen, *optional* may be empty, *path* too, *secret* is never shown, *list* is separated by spaces or
+//! commas.
 
 use std::{fmt::Display, path::PathBuf, str::FromStr};
 
@@ -33,6 +33,10 @@ fn show_path(value: Option<&PathBuf>) -> String {
         .unwrap_or_default()
 }
 
+fn show_secret(value: Option<&Secret>) -> String {
+    value.map(|_hidden| "(set)".to_owned()).unwrap_or_default()
+}
+
 fn words<T: FromStr<Err: Display>>(text: &str) -> Result<Vec<T>, String> {
     text.split([' ', ',', '\n', '\t'])
         .filter(|word| !word.is_empty())
@@ -49,16 +53,13 @@ fn show_words<T: ToString>(values: &[T]) -> String {
 }
 
 macro_rules! keys {
-    ($($kind:ident $($path:literal = $($field:ident).+, $form:expr, $about:literal)? $($custom:ident)?;)+) => {
+    ($($kind:ident $path:literal = $($field:ident).+, $form:expr, $about:literal;)+) => {
         /// Every setting there is, by section.
-        pub const KEYS: &[Key] = &[$(key!($kind $($path, $form, $about, $($field).+)? $($custom)?)),+];
+        pub const KEYS: &[Key] = &[$(key!($kind $path, $form, $about, $($field).+)),+];
     };
 }
 
 macro_rules! key {
-    (custom $key:ident) => {
-        $key
-    };
     (plain $path:literal, $form:expr, $about:literal, $($field:ident).+) => {
         key!($path, $form, $about,
             |config| config.$($field).+.to_string(),
@@ -82,6 +83,14 @@ macro_rules! key {
             |config| show_path(config.$($field).+.as_ref()),
             |config, text| parse_optional(text).map(|value| config.$($field).+ = value))
     };
+    (secret $path:literal, $form:expr, $about:literal, $($field:ident).+) => {
+        key!($path, $form, $about,
+            |config| show_secret(config.$($field).+.as_ref()),
+            |config, text| {
+                config.$($field).+ = (!text.is_empty()).then(|| Secret::new(text));
+                Ok(())
+            })
+    };
     (list $path:literal, $form:expr, $about:literal, $($field:ident).+) => {
         key!($path, $form, $about,
             |config| show_words(&config.$($field).+),
@@ -104,55 +113,13 @@ const CLAIM: &str = "claim, as sub or /realm_access/roles";
 const CLAIMS: &str = "list of claims, as scope or /realm_access/roles";
 const URLS: &str = "list of URLs";
 
-const SECRET: Key = key!(
-    "issuer.introspection_client_secret",
-    TEXT,
-    "The secret itself, for the environment; prefer the file.",
-    |config| {
-        let secret = config.issuer.introspection_client_secret.as_ref();
-        secret.map(|_hidden| "(set)".to_owned()).unwrap_or_default()
-    },
-    |config, text| {
-        config.issuer.introspection_client_secret = (!text.is_empty()).then(|| Secret::new(text));
-        Ok(())
-    }
-);
-
-const LOGTO_SECRET: Key = key!(
-    "logto.client_secret",
-    TEXT,
-    "The secret itself, for the environment; prefer the file.",
-    |config| {
-        let secret = config.logto.client_secret.as_ref();
-        secret.map(|_hidden| "(set)".to_owned()).unwrap_or_default()
-    },
-    |config, text| {
-        config.logto.client_secret = (!text.is_empty()).then(|| Secret::new(text));
-        Ok(())
-    }
-);
-
-const ADMIN_TOKEN_FILE: Key = key!(
-    "server.admin_token_file",
-    "path",
-    "File with the token that operators show at the admin listener; not readable by others. Without it, sessions are shown and ended from this machine only.",
-    |config| {
-        let file = config.server.admin_token_file.as_ref();
-        file.map(|file| file.display().to_string())
-            .unwrap_or_default()
-    },
-    |config, text| {
-        config.server.admin_token_file = parse_optional(text)?;
-        Ok(())
-    }
-);
-
 keys! {
     address "server.listen" = server.listen, ADDRESS,
         "Where clients are served.";
     address "server.admin_listen" = server.admin_listen, ADDRESS,
         "Where probes and metrics are served; keep it private.";
-    custom ADMIN_TOKEN_FILE;
+    path "server.admin_token_file" = server.admin_token_file, PATH,
+        "File with the token that operators show at the admin listener; not readable by others. Without it, sessions are shown and ended from this machine only.";
     optional "server.public_url" = server.public_url, "URL, as https://mcp.example.com or https://example.com/ai",
         "The URL clients use, where it is not the address listened on. With a path, everything is served below it, but for `/.well-known/`.";
     plain "server.workers" = server.workers, COUNT,
@@ -167,7 +134,8 @@ keys! {
         "Who we are at the introspection endpoint; without it opaque tokens are refused.";
     path "issuer.introspection_client_secret_file" = issuer.introspection_client_secret_file, PATH,
         "File with the secret of that client; not readable by others.";
-    custom SECRET;
+    secret "issuer.introspection_client_secret" = issuer.introspection_client_secret, TEXT,
+        "The secret itself, for the environment; prefer the file.";
     plain "issuer.introspection_client_authentication" = issuer.introspection_client_authentication, "client_secret_basic, client_secret_post or private_key_jwt",
         "How that client shows who it is.";
     path "issuer.introspection_client_key_file" = issuer.introspection_client_key_file, PATH,
@@ -307,7 +275,8 @@ keys! {
         "A machine-to-machine application with the role Logto Management API access: it may do everything in its tenant, so only this server should have it.";
     path "logto.client_secret_file" = logto.client_secret_file, PATH,
         "File with its secret; not readable by others.";
-    custom LOGTO_SECRET;
+    secret "logto.client_secret" = logto.client_secret, TEXT,
+        "The secret itself, for the environment; prefer the file.";
     optional "logto.endpoint" = logto.endpoint, "URL, as https://acme.logto.app",
         "Where Logto is, if not where the issuer is.";
     optional "logto.resource" = logto.resource, TEXT,

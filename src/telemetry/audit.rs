@@ -9,7 +9,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use tracing::info;
+use tracing::{field::display, info};
 
 use super::Pseudonym;
 
@@ -133,13 +133,13 @@ pub fn agent_registered(event: &'static str, agent: Registration<'_>) {
         software_id = agent.software_id,
         redirect_uris = agent.redirect_uris,
         confidential = agent.confidential,
-        address = agent.address.map(tracing::field::display),
+        address = agent.address.map(display),
     );
 }
 
 /// A registration was refused.
 pub fn registration_refused(reason: &'static str, address: Option<IpAddr>) {
-    let address = address.map(tracing::field::display);
+    let address = address.map(display);
     info!(target: TARGET, event = "registration_refused", reason, address);
 }
 
