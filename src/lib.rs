@@ -39,6 +39,7 @@ pub mod protocol;
 pub mod registration;
 pub mod router;
 pub mod scope;
+mod seal;
 pub mod secret;
 pub mod server;
 pub mod session;

@@ -14,11 +14,13 @@ use std::{
 /// Rooms by floor, from the cellar up.
 const FLOORS: [&[&str]; 14] = [
     &["time", "scope", "units", "secret", "protocol", "page"],
-    &["outlet", "shutdown", "fetch", "oauth", "setups", "skills"],
+    &[
+        "outlet", "shutdown", "fetch", "oauth", "seal", "setups", "skills",
+    ],
     &["telemetry", "metadata", "logto"],
     &["auth", "registration"],
     &["policy", "idp"],
-    &["handler", "bridge"],
+    &["handler", "bridge", "portal"],
     &["session", "rmcp"],
     &["router"],
     &["transport", "admin"],
@@ -34,6 +36,7 @@ const KNOW_ACTIX_WEB: &[&str] = &[
     "telemetry",
     "idp",
     "bridge",
+    "portal",
     "transport",
     "admin",
     "server",

@@ -60,7 +60,7 @@ async fn begin(
 ) -> Result<HttpResponse, PageError> {
     let client_id = parameters.one("client_id");
     let client_id = client_id.ok().flatten().ok_or(PageError::UnknownClient)?;
-    let client = bridge.directory.find(client_id).await?;
+    let client = bridge.directory().find(client_id).await?;
     let client = client.filter(|client| !client.disabled);
     let client = client.ok_or(PageError::UnknownClient)?;
     let redirect_uri = redirect_uri(parameters, &client)?;

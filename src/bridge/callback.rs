@@ -9,11 +9,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::{
     Bridge, answer,
     error::{PageError, Refusal},
-    seal::Purpose,
     token::Code,
     transaction::Transaction,
 };
-use crate::oauth::parameters::Parameters;
+use crate::{oauth::parameters::Parameters, seal::Purpose};
 
 /// What an authorization server may say that clients know (RFC 6749 §4.1.2.1, OpenID Connect Core
 /// §3.1.2.6, RFC 8707 §2).

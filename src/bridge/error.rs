@@ -11,7 +11,7 @@ use crate::{
         pkce::ChallengeError,
         redirect_uri::RedirectUriError,
     },
-    registration::{Refused, RegistrarError},
+    registration::{NotRegistered, Refused, RegistrarError},
 };
 
 /// A refusal in OAuth's words. `Display` is its `error_description`.
@@ -157,6 +157,17 @@ impl From<Refused> for Refusal {
             Refused::TooManyFromAddress(retry_after) | Refused::TooMany(retry_after) => {
                 Self::TooManyRegistrations(retry_after)
             }
+        }
+    }
+}
+
+impl From<NotRegistered> for Refusal {
+    fn from(why: NotRegistered) -> Self {
+        match why {
+            NotRegistered::Refused(refused) => refused.into(),
+            NotRegistered::DryRun => Self::Closed,
+            NotRegistered::Full | NotRegistered::FullForDeveloper => Self::Full,
+            NotRegistered::Registrar(error) => error.into(),
         }
     }
 }

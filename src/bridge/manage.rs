@@ -35,7 +35,7 @@ pub(super) async fn put(
 pub(super) async fn delete(bridge: web::Data<Bridge>, request: HttpRequest) -> HttpResponse {
     let deleted = async {
         let client = client(&bridge, &request).await?;
-        bridge.directory.delete(&client.id).await?;
+        bridge.directory().delete(&client.id).await?;
         audit::registration_changed("unregistered", &client.id);
         Ok(answer::empty(StatusCode::NO_CONTENT))
     };
@@ -76,7 +76,7 @@ async fn replace(
         ..Client::clone(&client)
     };
     let answer = answer::json(StatusCode::OK, &bridge.described(&replaced, None));
-    if !bridge.directory.update(replaced).await? {
+    if !bridge.directory().update(replaced).await? {
         return Err(Refusal::InvalidToken);
     }
     audit::registration_changed("reregistered", &client.id);
@@ -90,6 +90,6 @@ async fn client(bridge: &Bridge, request: &HttpRequest) -> Result<Arc<Client>, R
     if !bridge.sealer.is_registration_access_token(id, token) {
         return Err(Refusal::InvalidToken);
     }
-    let client = bridge.directory.find(id).await?;
+    let client = bridge.directory().find(id).await?;
     client.ok_or(Refusal::InvalidToken)
 }

@@ -24,7 +24,6 @@ mod metadata;
 mod register;
 mod resources;
 mod revoke;
-mod seal;
 mod token;
 mod transaction;
 mod upstream;
@@ -34,15 +33,12 @@ use std::{future::ready, sync::Arc};
 use actix_web::{HttpResponse, Resource, http::header, web};
 use bytes::Bytes;
 
-pub use self::seal::SealError;
-use self::{resources::Resources, seal::Sealer, transaction::BrowserCookie, upstream::Upstream};
+use self::{resources::Resources, transaction::BrowserCookie, upstream::Upstream};
 use crate::{
     fetch::Fetcher,
     metadata::{Discovery, ProtectedResources},
-    registration::{Admission, Config, Directory, Registrar},
-    scope::Scopes,
-    secret::{Secret, SecretError},
-    telemetry::Metrics,
+    registration::{Directory, Registry},
+    seal::Sealer,
     time::Clock,
     units::PublicUrl,
 };
@@ -57,31 +53,13 @@ pub(crate) struct Rooms<'a> {
     pub(crate) public_url: &'a PublicUrl,
     /// For what tokens are had.
     pub(crate) resources: &'a ProtectedResources,
-    /// What clients are told to ask for.
-    pub(crate) advertised_scopes: &'a Scopes,
     /// Where users really sign in.
     pub(crate) discovery: Discovery,
-    /// Who keeps the clients.
-    pub(crate) registrar: Arc<dyn Registrar>,
+    /// Who the clients are.
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) sealer: Arc<Sealer>,
     pub(crate) fetcher: Fetcher,
-    pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
-}
-
-/// Why there is no bridge.
-#[derive(Debug, thiserror::Error)]
-pub enum BridgeError {
-    /// A key or the initial access token could not be read.
-    #[error("could not read a secret of [registration]")]
-    Secret(#[from] SecretError),
-    /// A key can't be used.
-    #[error("registration.key_file can't be used")]
-    Seal(#[from] SealError),
-    /// Without a key, no two nodes would understand each other, nor this one itself after a restart.
-    #[error(
-        "registration.key_file is needed: the same file on every node, from `openssl rand -hex 32`"
-    )]
-    NoKey,
 }
 
 /// State of all routes.
@@ -90,59 +68,36 @@ pub(crate) struct Bridge {
     /// Our issuer: the public URL, to the character.
     issuer: String,
     callback: String,
-    /// Most that a client may ever be granted.
-    scopes: Scopes,
     resources: Resources,
     metadata: Bytes,
-    admission: Admission,
-    clients_max: usize,
-    address_header: Option<String>,
-    dry_run: bool,
-    directory: Directory,
+    registry: Arc<Registry>,
     upstream: Upstream,
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
     cookie: BrowserCookie,
-    metrics: Metrics,
     clock: Clock,
 }
 
 impl Bridge {
-    /// Reads the keys and prepares the routes' state.
-    ///
-    /// # Errors
-    /// See [`BridgeError`].
-    pub(crate) fn new(config: &Config, rooms: Rooms<'_>) -> Result<Self, BridgeError> {
-        let file = |path: &std::path::PathBuf| Secret::from_file(path);
-        let key = match (&config.key_file, &config.key) {
-            (Some(path), _) => file(path)?,
-            (None, Some(key)) => key.clone(),
-            (None, None) => return Err(BridgeError::NoKey),
-        };
-        let previous = config.previous_key_file.as_ref().map(file).transpose()?;
-        let url = rooms.public_url;
-        let scopes = if config.scopes.is_empty() {
-            rooms.advertised_scopes.clone()
-        } else {
-            config.scopes.clone()
-        };
-        let admission = Admission::new(config)?;
-        Ok(Self {
+    /// Prepares the routes' state.
+    pub(crate) fn new(rooms: Rooms<'_>) -> Self {
+        let (url, registry) = (rooms.public_url, rooms.registry);
+        let registers = registry.admission().is_open();
+        Self {
             issuer: url.as_str().to_owned(),
             callback: url.join("/callback"),
-            metadata: metadata::document(url, &scopes, admission.is_open()),
-            scopes,
+            metadata: metadata::document(url, registry.scopes(), registers),
             resources: Resources::of(rooms.resources),
-            admission,
-            clients_max: config.clients_max,
-            address_header: config.address_header.clone(),
-            dry_run: config.dry_run,
-            directory: Directory::new(rooms.registrar),
+            registry,
             upstream: Upstream::new(rooms.discovery, rooms.fetcher),
-            sealer: Sealer::new(&key, previous.as_ref())?,
+            sealer: rooms.sealer,
             cookie: BrowserCookie::of(url),
-            metrics: rooms.metrics,
             clock: rooms.clock,
-        })
+        }
+    }
+
+    /// The registered clients.
+    fn directory(&self) -> &Directory {
+        self.registry.directory()
     }
 
     /// Our metadata (RFC 8414), made once.

@@ -12,10 +12,10 @@ use serde_json::Value;
 use super::{Bridge, answer, error::Refusal};
 use crate::{
     oauth::redirect_uri::RedirectUri,
-    registration::{Client, NewClient, Origin, Refused, Registered},
+    registration::{Client, NewClient, Origin, Registered},
     scope::Scopes,
     secret::Secret,
-    telemetry::{Limit, audit},
+    telemetry::audit,
     time::Timestamp,
 };
 
@@ -62,26 +62,10 @@ async fn register(
     address: Option<IpAddr>,
     body: Result<web::Bytes, Error>,
 ) -> Result<HttpResponse, Refusal> {
-    bridge.admission.admit(answer::bearer(request))?;
+    bridge.registry.admission().admit(answer::bearer(request))?;
     let metadata = json_object(request, body)?;
     let new = bridge.client_described_by(&metadata)?;
-    bridge.admission.count(address).inspect_err(|refused| {
-        let limit = match refused {
-            Refused::TooManyFromAddress(_) => Limit::RegistrationsPerAddress,
-            _ => Limit::RegistrationsPerHour,
-        };
-        bridge.metrics.limit_hit(limit);
-    })?;
-    if bridge.dry_run {
-        write_down("registration_tried", None, &new, address);
-        return Err(Refusal::Closed);
-    }
-    if bridge.directory.count().await? >= bridge.clients_max {
-        bridge.metrics.limit_hit(Limit::RegisteredClients);
-        return Err(Refusal::Full);
-    }
-    let registered = bridge.directory.create(&new).await?;
-    write_down("registered", Some(&registered.client.id), &new, address);
+    let registered = bridge.registry.register(&new, address).await?;
     let Registered { client, secret } = &registered;
     Ok(answer::json(
         StatusCode::CREATED,
@@ -102,31 +86,10 @@ pub(super) fn json_object(
         .map_err(|_malformed| Refusal::InvalidRequest("the body is not JSON"))
 }
 
-/// What is written down of it: no secret, and no user is known yet.
-fn write_down(
-    event: &'static str,
-    client_id: Option<&str>,
-    new: &NewClient,
-    address: Option<IpAddr>,
-) {
-    let uris: Vec<&str> = new.redirect_uris.iter().map(RedirectUri::as_str).collect();
-    audit::agent_registered(
-        event,
-        audit::Registration {
-            client_id,
-            client_name: new.name.as_deref(),
-            software_id: new.software_id.as_deref(),
-            redirect_uris: &uris.join(" "),
-            confidential: new.is_confidential(),
-            address,
-        },
-    );
-}
-
 impl Bridge {
     /// The client that describes itself like this.
     pub(super) fn client_described_by(&self, metadata: &Value) -> Result<NewClient, Refusal> {
-        let (scopes, now) = (self.scopes.clone(), self.clock.now());
+        let (scopes, now) = (self.registry.scopes().clone(), self.clock.now());
         let described = NewClient::described_by(metadata, scopes, Origin::Registration, now);
         Ok(described?)
     }
@@ -161,16 +124,13 @@ impl Bridge {
         serde_json::to_value(answer).unwrap_or_default()
     }
 
-    /// Whose request this is: the last address in the header that our balancer writes, or the peer's.
+    /// Whose request this is.
     fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = request.peer_addr().map(|peer| peer.ip());
-        let Some(name) = &self.address_header else {
-            return peer;
+        let header = |name: &str| {
+            let last = request.headers().get_all(name).last();
+            last.and_then(|value| value.to_str().ok())
         };
-        let values = request.headers().get_all(name.as_str());
-        let last = values.last().and_then(|value| value.to_str().ok());
-        let last = last.and_then(|value| value.rsplit(',').next());
-        last.and_then(|address| address.trim().parse().ok())
-            .or(peer)
+        self.registry.address(peer, header)
     }
 }

@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     Bridge, answer,
     error::Refusal,
-    seal::Purpose,
     transaction::Transaction,
     upstream::{self, Credentials},
 };
 use crate::{
     oauth::{basic, parameters::Parameters, pkce::Challenge},
+    seal::Purpose,
     secret::Secret,
     time::Timestamp,
 };
@@ -135,7 +135,7 @@ pub(super) async fn credentials(
             Credentials { client_id, secret }
         }
     };
-    let client = bridge.directory.find(&credentials.client_id).await?;
+    let client = bridge.directory().find(&credentials.client_id).await?;
     let client = client.ok_or(Refusal::InvalidClient)?;
     let shows_enough = client.details.is_confidential() == credentials.secret.is_some();
     if client.disabled || !shows_enough {

@@ -8,8 +8,11 @@
 use actix_web::{HttpRequest, http::header};
 use serde::{Deserialize, Serialize};
 
-use super::seal::{NotSealed, Purpose, Sealer, random_text};
-use crate::{time::Timestamp, units::PublicUrl};
+use crate::{
+    seal::{NotSealed, Purpose, Sealer, random_text},
+    time::Timestamp,
+    units::PublicUrl,
+};
 
 /// How long a user may take to sign in.
 pub(super) const LASTS_SECONDS: u64 = 600;

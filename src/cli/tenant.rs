@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     fetch::Fetcher,
     logto::Management,
-    registration::LogtoRegistrar,
+    registration::{LeadsTo, LogtoRegistrar, Mode},
     scope::{Scope, Scopes},
     units::PublicUrl,
 };
@@ -57,11 +57,11 @@ impl Tenant {
             Some(one) => vec![one.clone()],
             None => ["/mcp", "/sse"].map(|path| url.join(path)).to_vec(),
         };
-        let registrar = LogtoRegistrar::new(
-            Arc::clone(&management),
-            url.join("/callback"),
-            resources.clone(),
-        );
+        let leads_to = match config.registration.mode {
+            Mode::Bridge => LeadsTo::Bridge(url.join("/callback")),
+            Mode::Off => LeadsTo::Agent,
+        };
+        let registrar = LogtoRegistrar::new(Arc::clone(&management), leads_to, resources.clone());
         Ok(Self {
             config,
             management,

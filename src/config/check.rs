@@ -37,6 +37,7 @@ const ABOVE_ZERO: &[&str] = &[
     "registration.per_address_per_minute",
     "registration.per_hour",
     "registration.clients_max",
+    "registration.per_developer_max",
     "skills.max",
     "skills.bytes_max",
     "task.max",

@@ -251,8 +251,8 @@ keys! {
         "How long a client may take to answer what a call asks it, or to come back with it (2026-07-28).";
     plain "registration.mode" = registration.mode, "off or bridge",
         "Whether agents register here: with bridge, this server is the authorization server that clients see, and each registration becomes a client of its own at the real one.";
-    plain "registration.who" = registration.who, "open, token or nobody",
-        "Who may register: everybody, who shows the initial access token, or nobody by this way.";
+    plain "registration.who" = registration.who, "open, token, portal or nobody",
+        "Who may register: every program, one that shows the initial access token, developers by the portal alone, or nobody. Where the portal is on, developers may in all cases but the last.";
     path "registration.initial_access_token_file" = registration.initial_access_token_file, PATH,
         "File with that token; not readable by others.";
     plain "registration.scopes" = registration.scopes, SCOPES,
@@ -263,6 +263,8 @@ keys! {
         "Registrations an hour in all, on this node; one more gets a 429.";
     plain "registration.clients_max" = registration.clients_max, COUNT,
         "Registered agents there may be; one more gets a 503.";
+    plain "registration.per_developer_max" = registration.per_developer_max, COUNT,
+        "Agents that one developer may make in the portal.";
     optional "registration.address_header" = registration.address_header, "name of a header",
         "Where the balancer in front of this server writes its client's address, as X-Forwarded-For; the last in it counts. Without it, the peer's.";
     plain "registration.dry_run" = registration.dry_run, TRUTH,

@@ -21,7 +21,7 @@ use super::{
 use crate::{time::Timestamp, units::HumanDuration};
 
 /// An application that asks for tokens.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Client {
     pub(super) id: String,
     /// As it calls itself.
@@ -35,8 +35,31 @@ pub(super) struct Client {
     pub(super) beyond: Vec<String>,
     /// Whether it may have refresh tokens.
     pub(super) refreshes: bool,
-    /// Digest of its secret; a public client has none.
-    secret: Option<Digest>,
+    /// It can't keep a secret, so that `client_id` and PKCE are all it shows.
+    public: bool,
+    /// Those that are good, the oldest first; a public client has none.
+    pub(super) secrets: Vec<ClientSecret>,
+}
+
+/// A client's secret: its digest, and a name to end it by.
+#[derive(Debug, Clone)]
+pub(super) struct ClientSecret {
+    pub(super) name: String,
+    pub(super) made_at: Timestamp,
+    digest: Digest,
+}
+
+impl ClientSecret {
+    /// Makes one, and tells it.
+    pub(super) fn make(now: Timestamp) -> Result<(Self, String), OAuthError> {
+        let secret = random::token()?;
+        let made = Self {
+            name: format!("Secret {}", &random::identifier()?[..8]),
+            made_at: now,
+            digest: Digest::of(&secret),
+        };
+        Ok((made, secret))
+    }
 }
 
 impl Client {
@@ -47,7 +70,7 @@ impl Client {
 
     /// Whether it can't keep a secret, so that `client_id` and PKCE are all it shows.
     pub(super) const fn is_public(&self) -> bool {
-        self.secret.is_none()
+        self.public
     }
 
     /// The `form-action` sources of a page whose form may end at this redirect URI.
@@ -58,9 +81,10 @@ impl Client {
 
     /// Compares in constant time. A public client has no secret to be right.
     pub(super) fn has_secret(&self, secret: &str) -> bool {
-        self.secret.is_some_and(|expected| {
-            bool::from(expected.as_bytes().ct_eq(Digest::of(secret).as_bytes()))
-        })
+        let shown = Digest::of(secret);
+        self.secrets
+            .iter()
+            .any(|expected| bool::from(expected.digest.as_bytes().ct_eq(shown.as_bytes())))
     }
 
     /// Whether an authorization request may name this redirect URI.
@@ -72,7 +96,8 @@ impl Client {
 /// All clients.
 #[derive(Debug)]
 pub(super) struct Clients {
-    official: Arc<Client>,
+    /// First-party: the app of whoever runs this, and the portal where there is one.
+    official: Vec<Arc<Client>>,
     registered: Table<String, Arc<Client>>,
     described: Table<String, Arc<Client>>,
     unused_for: HumanDuration,
@@ -88,7 +113,7 @@ pub(super) struct Registered {
 impl Clients {
     pub(super) fn new(config: &Config) -> Result<Self, IdpError> {
         Ok(Self {
-            official: Arc::new(official(&config.official_client)?),
+            official: vec![Arc::new(official(&config.official_client)?)],
             registered: Table::new(config.limits.clients),
             described: Table::new(config.limits.client_documents),
             unused_for: config.lifetimes.client,
@@ -97,8 +122,8 @@ impl Clients {
 
     /// Finds a client; a registration that is used lives on.
     pub(super) fn find(&mut self, now: Timestamp, id: &str) -> Option<Arc<Client>> {
-        if id == self.official.id {
-            return Some(Arc::clone(&self.official));
+        if let Some(client) = self.official.iter().find(|client| client.id == id) {
+            return Some(Arc::clone(client));
         }
         let id = id.to_owned();
         if let Some(client) = self.described.get(now, &id) {
@@ -107,6 +132,24 @@ impl Clients {
         let client = self.registered.get(now, &id).map(Arc::clone)?;
         self.registered.extend(&id, now.plus(self.unused_for.get()));
         Some(client)
+    }
+
+    /// Adds a first-party client.
+    #[expect(dead_code, reason = "the portal's, which is being built")]
+    pub(super) fn add_official(&mut self, config: &OfficialClient) -> Result<(), IdpError> {
+        self.official.push(Arc::new(official(config)?));
+        Ok(())
+    }
+
+    /// Changes a registered client. False if there is none.
+    pub(super) fn change(
+        &mut self,
+        now: Timestamp,
+        id: &str,
+        change: impl FnOnce(&mut Client),
+    ) -> bool {
+        let known = self.registered.get_mut(now, &id.to_owned());
+        known.map(|client| change(Arc::make_mut(client))).is_some()
     }
 
     /// Registers a client under a new id. The same metadata twice gives two clients.
@@ -125,10 +168,13 @@ impl Clients {
         metadata: &VerifiedClientMetadata,
         beyond: Vec<String>,
     ) -> Result<Registered, OAuthError> {
-        let secret = match metadata.authentication {
+        let made = match metadata.authentication {
             AuthenticationMethod::None => None,
-            AuthenticationMethod::Basic | AuthenticationMethod::Post => Some(random::token()?),
+            AuthenticationMethod::Basic | AuthenticationMethod::Post => {
+                Some(ClientSecret::make(now)?)
+            }
         };
+        let (kept, secret) = made.unzip();
         let client = Arc::new(Client {
             id: random::identifier()?,
             name: metadata.client_name.clone(),
@@ -137,7 +183,8 @@ impl Clients {
             redirect_uris: metadata.redirect_uris.clone(),
             beyond,
             refreshes: metadata.refreshes,
-            secret: secret.as_deref().map(Digest::of),
+            public: kept.is_none(),
+            secrets: kept.into_iter().collect(),
         });
         self.registered.insert(
             now,
@@ -169,7 +216,8 @@ impl Clients {
             redirect_uris: metadata.redirect_uris.clone(),
             beyond: Vec::new(),
             refreshes: metadata.refreshes,
-            secret: None,
+            public: true,
+            secrets: Vec::new(),
         };
         self.described
             .insert_over(now, client.id.clone(), Arc::new(client), expires_at);
@@ -197,6 +245,7 @@ fn official(config: &OfficialClient) -> Result<Client, IdpError> {
         redirect_uris,
         beyond: Vec::new(),
         refreshes: true,
-        secret: None,
+        public: true,
+        secrets: Vec::new(),
     })
 }

@@ -4,6 +4,8 @@
 //! with it, which is how a replayed code or refresh token, or a revocation, takes all of them
 //! (RFC 9700 §4.5 and §4.14, RFC 7009 §2.1). Pure state: no HTTP, no signature, no clock of its own.
 
+use std::collections::BTreeSet;
+
 use super::{
     config::{Lifetimes, Limits},
     error::OAuthError,
@@ -230,6 +232,13 @@ impl Grants {
             return None;
         }
         Some((self.by_id.get(now, &entry.grant)?, entry.expires_at))
+    }
+
+    /// Whose grants this client has.
+    pub(super) fn subjects_of(&self, now: Timestamp, client_id: &str) -> BTreeSet<String> {
+        let all = self.by_id.values(now);
+        let its = all.filter(|grant| grant.client_id == client_id);
+        its.map(|grant| grant.subject.clone()).collect()
     }
 
     /// Ends the grant of a token, if the token is this client's.

@@ -101,6 +101,15 @@ impl<K: Eq + Hash + Clone, V> Table<K, V> {
         }
     }
 
+    /// All that is still good, in no order.
+    pub(super) fn values(&self, now: Timestamp) -> impl Iterator<Item = &V> {
+        let good = self
+            .entries
+            .values()
+            .filter(move |entry| now < entry.expiry.0);
+        good.map(|entry| &entry.value)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -71,6 +71,30 @@ pub struct ConsentScopes {
     pub resource_scopes: Vec<String>,
 }
 
+/// What people see of an application when they are asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Branding<'a> {
+    /// What the consent page calls it.
+    pub display_name: &'a str,
+    /// Its picture, which the user's browser loads.
+    pub logo: Option<&'a str>,
+    /// Its terms of use.
+    pub terms: Option<&'a str>,
+    /// What it does with personal data.
+    pub privacy: Option<&'a str>,
+}
+
+/// A confidential application's secret, without its value.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretName {
+    /// One in the application.
+    pub name: String,
+    /// Milliseconds since 1970.
+    #[serde(default)]
+    pub created_at: u64,
+}
+
 #[derive(Deserialize)]
 struct SecretEntry {
     name: String,
@@ -115,7 +139,8 @@ impl Management {
         }
     }
 
-    /// Changes name and custom data. False if there is no such application.
+    /// Changes name and custom data, and the redirect URIs where they are given. False if there is no such
+    /// application.
     ///
     /// # Errors
     /// See [`LogtoError`].
@@ -124,8 +149,14 @@ impl Management {
         id: &str,
         name: &str,
         custom_data: &Value,
+        redirect_uris: Option<&[String]>,
     ) -> Result<bool, LogtoError> {
-        let body = json!({ "name": name, "customData": custom_data });
+        let mut body = json!({ "name": name, "customData": custom_data });
+        if let Some(redirect_uris) = redirect_uris {
+            // Replaced as a whole, and refused without the other member.
+            body["oidcClientMetadata"] =
+                json!({ "redirectUris": redirect_uris, "postLogoutRedirectUris": [] });
+        }
         let path = [APPLICATIONS, id];
         match self.write("application", Method::PATCH, &path, &body).await {
             Ok(_) => Ok(true),
@@ -184,6 +215,17 @@ impl Management {
         Ok(secrets.into_iter().map(named).collect())
     }
 
+    /// The same without their values, the oldest first.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn secret_names(&self, id: &str) -> Result<Vec<SecretName>, LogtoError> {
+        let path = [APPLICATIONS, id, "secrets"];
+        let mut names: Vec<SecretName> = self.read("application", &path, &[]).await?;
+        names.sort_by_key(|secret| secret.created_at);
+        Ok(names)
+    }
+
     /// Makes one secret more; those before it stay good.
     ///
     /// # Errors
@@ -233,12 +275,39 @@ impl Management {
             .await
     }
 
-    /// What the consent page calls it.
+    /// Takes a scope of the user's data away from what users may be asked for.
     ///
     /// # Errors
     /// See [`LogtoError`].
-    pub async fn set_display_name(&self, id: &str, name: &str) -> Result<(), LogtoError> {
-        let body = json!({ "displayName": name, "branding": {} });
+    pub async fn remove_user_scope(&self, id: &str, scope: &str) -> Result<bool, LogtoError> {
+        let kind = "user-scopes";
+        self.remove(&[APPLICATIONS, id, "user-consent-scopes", kind, scope])
+            .await
+    }
+
+    /// What the consent page shows of it; what it showed before and is not there now goes.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn set_branding(
+        &self,
+        id: &str,
+        branding: Branding<'_>,
+        before: Branding<'_>,
+    ) -> Result<(), LogtoError> {
+        let logo = branding.logo.map(|logo| json!({ "logoUrl": logo }));
+        let mut body = json!({
+            "displayName": branding.display_name, "branding": logo.unwrap_or(json!({})),
+        });
+        // A member that is left out stays as it is.
+        for (name, now, before) in [
+            ("termsOfUseUrl", branding.terms, before.terms),
+            ("privacyPolicyUrl", branding.privacy, before.privacy),
+        ] {
+            if now.is_some() || before.is_some() {
+                body[name] = json!(now);
+            }
+        }
         let path = [APPLICATIONS, id, "sign-in-experience"];
         self.write("application", Method::PUT, &path, &body).await?;
         Ok(())

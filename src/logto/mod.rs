@@ -16,7 +16,9 @@ mod people;
 mod tenant;
 mod token;
 
-pub use applications::{Application, ApplicationKind, ConsentScopes, NewApplication};
+pub use applications::{
+    Application, ApplicationKind, Branding, ConsentScopes, NewApplication, SecretName,
+};
 pub use config::Config;
 pub use error::LogtoError;
 pub use management::{Management, Page};

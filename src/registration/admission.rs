@@ -75,8 +75,14 @@ impl Admission {
         })
     }
 
-    /// Whether anybody may register.
+    /// Whether any program may register.
     pub(crate) fn is_open(&self) -> bool {
+        matches!(self.who, Who::Open | Who::Token)
+    }
+
+    /// Whether developers may make agents, who have shown who they are.
+    #[expect(dead_code, reason = "the portal's, which is being built")]
+    pub(crate) fn admits_developers(&self) -> bool {
         self.who != Who::Nobody
     }
 
@@ -84,7 +90,7 @@ impl Admission {
     pub(crate) fn admit(&self, token: Option<&str>) -> Result<(), Refused> {
         match self.who {
             Who::Open => Ok(()),
-            Who::Nobody => Err(Refused::Closed),
+            Who::Portal | Who::Nobody => Err(Refused::Closed),
             Who::Token => {
                 let shown = token.unwrap_or_default().as_bytes();
                 let expected = self.token.as_ref().map_or("", Secret::expose).as_bytes();

@@ -2,7 +2,11 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use crate::{scope::Scopes, secret::Secret};
+use crate::{
+    scope::Scopes,
+    seal::{SealError, Sealer},
+    secret::{Secret, SecretError},
+};
 
 /// Settings of registration.
 #[derive(Debug, Clone)]
@@ -21,6 +25,8 @@ pub struct Config {
     pub per_hour: u32,
     /// Third-party clients there may be in all. Above zero; default 1,000.
     pub clients_max: usize,
+    /// Agents that one developer may have by the portal. Above zero; default 20.
+    pub per_developer_max: usize,
     /// The header in which a balancer in front of us names its client. Default none.
     pub address_header: Option<String>,
     /// Checks and writes down registrations, and makes no client. Default false.
@@ -51,7 +57,9 @@ pub enum Who {
     Open,
     /// Who has the initial access token.
     Token,
-    /// Nobody by this way; clients are made by an operator, and use the bridge all the same.
+    /// Developers, by the portal, and no program by itself.
+    Portal,
+    /// Nobody by any of these ways; clients are made by an operator, and use the bridge all the same.
     Nobody,
 }
 
@@ -65,12 +73,46 @@ impl Default for Config {
             per_address_per_minute: 10,
             per_hour: 100,
             clients_max: 1_000,
+            per_developer_max: 20,
             address_header: None,
             dry_run: false,
             key_file: None,
             previous_key_file: None,
             key: None,
         }
+    }
+}
+
+/// Why nothing can be sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// A key's file could not be read.
+    #[error("could not read a key of [registration]")]
+    Secret(#[from] SecretError),
+    /// A key can't be used.
+    #[error("registration.key_file can't be used")]
+    Seal(#[from] SealError),
+    /// Without a key, no two nodes would understand each other, nor this one itself after a restart.
+    #[error(
+        "registration.key_file is needed: the same file on every node, from `openssl rand -hex 32`"
+    )]
+    None,
+}
+
+impl Config {
+    /// What seals with the key, and opens with the one before it too.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub(crate) fn sealer(&self) -> Result<Sealer, KeyError> {
+        let file = |path: &PathBuf| Secret::from_file(path);
+        let key = match (&self.key_file, &self.key) {
+            (Some(path), _) => file(path)?,
+            (None, Some(key)) => key.clone(),
+            (None, None) => return Err(KeyError::None),
+        };
+        let previous = self.previous_key_file.as_ref().map(file).transpose()?;
+        Ok(Sealer::new(&key, previous.as_ref())?)
     }
 }
 
@@ -100,6 +142,7 @@ impl fmt::Display for Who {
         formatter.write_str(match self {
             Self::Open => "open",
             Self::Token => "token",
+            Self::Portal => "portal",
             Self::Nobody => "nobody",
         })
     }
@@ -112,8 +155,9 @@ impl FromStr for Who {
         match text {
             "open" => Ok(Self::Open),
             "token" => Ok(Self::Token),
+            "portal" => Ok(Self::Portal),
             "nobody" => Ok(Self::Nobody),
-            _ => Err("who may register is open, token or nobody"),
+            _ => Err("who may register is open, token, portal or nobody"),
         }
     }
 }

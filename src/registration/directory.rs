@@ -9,14 +9,21 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Mutex as Turn, Semaphore},
+    time::Instant,
+};
 
-use super::{Client, NewClient, Registered, Registrar, RegistrarError};
+use super::{
+    Client, GrantingUsers, NamedSecret, NewClient, NewSecret, Registered, Registrar, RegistrarError,
+};
 
 /// Copies kept at most.
 const KEPT_MAX: usize = 2_000;
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
+/// How long a list of all clients is used, whoever asks for a part of it.
+const LISTED_FOR: Duration = Duration::from_secs(10);
 /// Questions to the registrar under way at once; one more is told to come back.
 const AT_ONCE: usize = 16;
 /// Longest that whoever asks waits, whatever the registrar does (R19).
@@ -30,6 +37,17 @@ pub(crate) struct Directory {
     registrar: Arc<dyn Registrar>,
     places: Semaphore,
     kept: Mutex<HashMap<String, Copy>>,
+    listed: Mutex<Listed>,
+    /// Of those who find no list, one asks for it and the others wait.
+    listing: Turn<()>,
+}
+
+/// All clients, as they were.
+#[derive(Debug, Default)]
+struct Listed {
+    clients: Option<(Instant, Arc<Vec<Client>>)>,
+    /// Changes made here: a list that was begun before one is not kept.
+    changes: u64,
 }
 
 #[derive(Debug)]
@@ -44,6 +62,8 @@ impl Directory {
             registrar,
             places: Semaphore::new(AT_ONCE),
             kept: Mutex::default(),
+            listed: Mutex::default(),
+            listing: Turn::default(),
         }
     }
 
@@ -64,7 +84,9 @@ impl Directory {
     }
 
     pub(crate) async fn create(&self, new: &NewClient) -> Result<Registered, RegistrarError> {
-        let registered = self.asked(self.registrar.create(new)).await?;
+        let registered = self.asked(self.registrar.create(new)).await;
+        self.changed();
+        let registered = registered?;
         let client = &registered.client;
         self.keep(&client.id, Some(Arc::new(client.clone())));
         Ok(registered)
@@ -73,12 +95,14 @@ impl Directory {
     pub(crate) async fn update(&self, client: Client) -> Result<bool, RegistrarError> {
         let updated = self.asked(self.registrar.update(&client)).await;
         self.kept().remove(&client.id);
+        self.changed();
         updated
     }
 
     pub(crate) async fn delete(&self, id: &str) -> Result<bool, RegistrarError> {
         let deleted = self.asked(self.registrar.delete(id)).await;
         self.kept().remove(id);
+        self.changed();
         deleted
     }
 
@@ -86,17 +110,69 @@ impl Directory {
         self.asked(self.registrar.count()).await
     }
 
+    /// What this developer has made, the newest first.
+    pub(crate) async fn owned_by(&self, owner: &str) -> Result<Vec<Client>, RegistrarError> {
+        let all = self.all().await?;
+        let is_owned = |client: &&Client| client.details.owner.as_deref() == Some(owner);
+        Ok(all.iter().filter(is_owned).cloned().collect())
+    }
+
+    pub(crate) async fn secrets(&self, id: &str) -> Result<Vec<NamedSecret>, RegistrarError> {
+        self.asked(self.registrar.secrets(id)).await
+    }
+
+    pub(crate) async fn add_secret(&self, id: &str) -> Result<Option<NewSecret>, RegistrarError> {
+        self.asked(self.registrar.add_secret(id)).await
+    }
+
+    pub(crate) async fn end_secret(&self, id: &str, name: &str) -> Result<bool, RegistrarError> {
+        self.asked(self.registrar.end_secret(id, name)).await
+    }
+
+    #[expect(dead_code, reason = "the portal's, which is being built")]
+    pub(crate) async fn granting_users(&self, id: &str) -> Result<GrantingUsers, RegistrarError> {
+        self.asked(self.registrar.granting_users(id)).await
+    }
+
+    async fn all(&self) -> Result<Arc<Vec<Client>>, RegistrarError> {
+        self.asked(async {
+            let _turn = self.listing.lock().await;
+            let changes = {
+                let listed = self.listed();
+                if let Some((until, clients)) = &listed.clients
+                    && Instant::now() < *until
+                {
+                    return Ok(Arc::clone(clients));
+                }
+                listed.changes
+            };
+            let clients = Arc::new(self.registrar.all().await?);
+            let mut listed = self.listed();
+            if listed.changes == changes {
+                listed.clients = Some((Instant::now() + LISTED_FOR, Arc::clone(&clients)));
+            }
+            Ok(clients)
+        })
+        .await
+    }
+
+    fn changed(&self) {
+        let mut listed = self.listed();
+        listed.clients = None;
+        listed.changes += 1;
+    }
+
+    fn listed(&self) -> MutexGuard<'_, Listed> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn asked<T>(
         &self,
         question: impl Future<Output = Result<T, RegistrarError>>,
     ) -> Result<T, RegistrarError> {
-        let unavailable = |reason: &str| RegistrarError::Unavailable {
-            reason: reason.to_owned(),
-            retry_after: None,
-        };
-        let busy = |_| unavailable("too many questions at once");
+        let busy = |_| RegistrarError::unavailable("too many questions at once");
         let _place = self.places.try_acquire().map_err(busy)?;
-        let late = |_| unavailable("no answer in time");
+        let late = |_| RegistrarError::unavailable("no answer in time");
         tokio::time::timeout(WITHIN, question).await.map_err(late)?
     }
 

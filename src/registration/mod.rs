@@ -2,8 +2,9 @@
 //!
 //! `Registrar` is whoever keeps the clients: a Logto tenant (`LogtoRegistrar`), or the embedded
 //! provider of `usher dev`. Usher itself keeps none. `Admission` says who may register and how
-//! often, before a registrar is asked anything. `bridge` registers programs with both; `cli` manages
-//! what was registered. No HTTP answer is known here.
+//! often, before a registrar is asked anything; `Registry` is the one way in past both. `bridge`
+//! registers programs with it, and `portal` what developers make; `cli` manages what was registered. No
+//! HTTP answer is known here.
 
 mod admission;
 mod config;
@@ -11,12 +12,17 @@ mod directory;
 mod logto;
 mod record;
 mod registrar;
+mod registry;
 mod scopes;
 
 pub(crate) use admission::{Admission, Refused};
-pub use config::{Config, Mode, Who};
+pub use config::{Config, KeyError, Mode, Who};
 pub(crate) use directory::Directory;
-pub(crate) use logto::LogtoRegistrar;
+pub(crate) use logto::{LeadsTo, LogtoRegistrar};
 #[cfg(feature = "cli")]
 pub(crate) use logto::{client_of, is_half_made};
-pub(crate) use registrar::{Client, NewClient, Origin, Registered, Registrar, RegistrarError};
+pub(crate) use registrar::{
+    Client, GrantingUser, GrantingUsers, Links, NamedSecret, NewClient, NewSecret, Origin,
+    Registered, Registrar, RegistrarError,
+};
+pub(crate) use registry::{NotRegistered, Registry};

@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{NewClient, Origin, RegistrarError};
+use super::{Links, NewClient, Origin, RegistrarError};
 use crate::{
     logto::Application,
     oauth::{
@@ -38,6 +38,9 @@ pub(super) struct Record {
     pub(super) mark: String,
     #[serde(default)]
     pub(super) disabled: bool,
+    /// Its users are sent to itself, and through no bridge: the registrar has its redirect URIs.
+    #[serde(default)]
+    pub(super) direct: bool,
     name: Option<String>,
     redirect_uris: Vec<String>,
     application_type: String,
@@ -46,6 +49,10 @@ pub(super) struct Record {
     scopes: String,
     software_id: Option<String>,
     contact: Option<String>,
+    #[serde(default)]
+    links: Links,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
     origin: Origin,
     /// Seconds since 1970.
     registered_at: u64,
@@ -61,6 +68,7 @@ impl Record {
             state,
             mark: URL_SAFE_NO_PAD.encode(mark),
             disabled: false,
+            direct: false,
             name: new.name.clone(),
             redirect_uris: uris.map(|uri| uri.as_str().to_owned()).collect(),
             application_type: new.application_type.as_str().to_owned(),
@@ -69,6 +77,8 @@ impl Record {
             scopes: new.scopes.to_string(),
             software_id: new.software_id.clone(),
             contact: new.contact.clone(),
+            links: new.links.clone(),
+            owner: new.owner.clone(),
             origin: new.origin,
             registered_at: new.registered_at.as_unix_seconds(),
         })
@@ -122,6 +132,8 @@ impl Record {
             scopes: self.scopes.parse().ok()?,
             software_id: self.software_id.clone(),
             contact: self.contact.clone(),
+            links: self.links.clone(),
+            owner: self.owner.clone(),
             origin: self.origin,
             registered_at: Timestamp::from_unix_seconds(self.registered_at),
         })
@@ -152,6 +164,8 @@ mod tests {
             scopes: "mcp:tools".parse::<Scopes>().unwrap(),
             software_id: None,
             contact: None,
+            links: Links::default(),
+            owner: None,
             origin: Origin::Registration,
             registered_at: Timestamp::from_unix_seconds(5),
         };

@@ -27,6 +27,22 @@ pub(crate) enum Origin {
     Registration,
     /// An operator made it.
     Operator,
+    /// A developer made it, whom somebody let sign in; what it says is the developer's word alone.
+    Portal,
+}
+
+/// Pages about a client, each an https URL. They are shown to people, and never fetched here (R08).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Links {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) home: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) logo: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) terms: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) privacy: Option<String>,
 }
 
 /// A client to be made: only what was read and checked, never what was sent.
@@ -45,6 +61,9 @@ pub(crate) struct NewClient {
     pub(crate) scopes: Scopes,
     pub(crate) software_id: Option<String>,
     pub(crate) contact: Option<String>,
+    pub(crate) links: Links,
+    /// The developer who made it, by the `sub` of the authorization server.
+    pub(crate) owner: Option<String>,
     pub(crate) origin: Origin,
     pub(crate) registered_at: Timestamp,
 }
@@ -68,6 +87,38 @@ pub(crate) struct Registered {
     pub(crate) secret: Option<Secret>,
 }
 
+/// A secret that is good now. What it is, nobody is told twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedSecret {
+    /// One in the client.
+    pub(crate) name: String,
+    pub(crate) made_at: Option<Timestamp>,
+}
+
+/// A secret just made, in the only moment it is told.
+#[expect(dead_code, reason = "the portal's, which is being built")]
+#[derive(Debug)]
+pub(crate) struct NewSecret {
+    pub(crate) name: String,
+    pub(crate) secret: Secret,
+}
+
+/// A user who lets a client act for it, by the `sub` that the client's tokens name anyway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GrantingUser {
+    pub(crate) subject: String,
+    /// When it ends by itself, where that is known.
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// Users who let a client act for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct GrantingUsers {
+    pub(crate) users: Vec<GrantingUser>,
+    /// Of how many users not all could be asked, in the time there is.
+    pub(crate) not_asked: usize,
+}
+
 /// Why a registrar did not do what it was asked. Nothing is left half made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RegistrarError {
@@ -82,6 +133,16 @@ pub(crate) enum RegistrarError {
     /// It was asked, and would not. An operator has to look.
     #[error("the registrar refused: {0}")]
     Refused(String),
+}
+
+impl RegistrarError {
+    /// It can't be asked now, and nobody knows until when.
+    pub(crate) fn unavailable(reason: &str) -> Self {
+        Self::Unavailable {
+            reason: reason.to_owned(),
+            retry_after: None,
+        }
+    }
 }
 
 /// Keeps clients for somebody else. Every method may be called again after a failure.
@@ -103,6 +164,34 @@ pub(crate) trait Registrar: fmt::Debug + Send + Sync {
 
     /// How many clients there are.
     fn count(&self) -> BoxFuture<'_, Result<usize, RegistrarError>>;
+
+    /// All clients, the newest first.
+    fn all(&self) -> BoxFuture<'_, Result<Vec<Client>, RegistrarError>>;
+
+    /// A client's secrets that are good, the oldest first; none of a public client.
+    fn secrets<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<NamedSecret>, RegistrarError>>;
+
+    /// Makes one secret more; those before it stay good. `None` if there is no such client.
+    fn add_secret<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<NewSecret>, RegistrarError>>;
+
+    /// Ends a secret, which is refused from then on. False if there was none of that name.
+    fn end_secret<'a>(
+        &'a self,
+        id: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<bool, RegistrarError>>;
+
+    /// Who lets a client act for them.
+    fn granting_users<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<GrantingUsers, RegistrarError>>;
 }
 
 /// Longest contact and software id that are kept, in characters.
@@ -135,6 +224,8 @@ impl NewClient {
             scopes,
             software_id: short(metadata.get("software_id")),
             contact: short(contacts.and_then(|contacts| contacts.get(0))),
+            links: Links::default(),
+            owner: None,
             origin,
             registered_at: now,
         })
@@ -164,7 +255,9 @@ impl NewClient {
         }
         let name = self.name.as_deref().unwrap_or("An agent without a name");
         match self.origin {
-            Origin::Registration => format!("{name} (unverified, leads to {hosts})"),
+            Origin::Registration | Origin::Portal => {
+                format!("{name} (unverified, leads to {hosts})")
+            }
             Origin::Operator => name.to_owned(),
         }
     }
@@ -200,6 +293,8 @@ mod tests {
             scopes: Scopes::none(),
             software_id: None,
             contact: None,
+            links: Links::default(),
+            owner: None,
             origin: Origin::Registration,
             registered_at: Timestamp::from_unix_seconds(0),
         };

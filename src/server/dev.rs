@@ -8,7 +8,7 @@ use std::{net::SocketAddr, sync::Arc};
 use actix_web::dev::ServerHandle;
 use serde_json::{Value, json};
 
-use super::{Mounted, Running, Server, ServerError};
+use super::{Mounted, Running, Server, ServerError, mounted::leads_to};
 use crate::{
     auth::Verification,
     config::{Config, IssuerSection},
@@ -118,8 +118,9 @@ impl DevServer {
             return Err(ServerError::DevNotLoopback(listen.to_string()));
         }
         let (server, idp, settings) = self.introduce()?;
+        let config = server.config.clone();
         let bound = server.bind()?;
-        let (provider, registrar) = serve(idp, bound.url())?;
+        let (provider, registrar) = serve(idp, &config, bound.url())?;
         let running = bound.with_registrar(registrar).start()?;
         Ok(RunningDev {
             running,
@@ -140,7 +141,7 @@ impl DevServer {
             return Err(ServerError::DevNotLoopback(url.to_string()));
         }
         let (mut server, idp, _settings) = self.introduce()?;
-        let (_provider, registrar) = serve(idp, &url)?;
+        let (_provider, registrar) = serve(idp, &server.config, &url)?;
         server.registrar = Some(registrar);
         server.mount()
     }
@@ -193,13 +194,14 @@ impl DevServer {
 /// Runs the provider for the resources at this URL, and for the bridge that may be there.
 fn serve(
     idp: BoundIdp,
+    config: &Config,
     url: &PublicUrl,
 ) -> Result<(ServerHandle, Arc<dyn Registrar>), ServerError> {
     let resources = ["/mcp", "/sse", ""].map(|path| url.join(path));
     let (provider, shared) = idp.open(resources)?;
     let handle = provider.handle();
     actix_web::rt::spawn(provider);
-    let registrar = EmbeddedRegistrar::new(shared, url.join("/callback"));
+    let registrar = EmbeddedRegistrar::new(shared, leads_to(config, url));
     Ok((handle, Arc::new(registrar)))
 }
 

@@ -3,8 +3,8 @@
 use std::{io, net::SocketAddr};
 
 use crate::{
-    bridge::BridgeError, config::ConfigError, fetch::FetchError, handler::HandlerError,
-    logto::LogtoError, secret::SecretError, skills::SkillError,
+    config::ConfigError, fetch::FetchError, handler::HandlerError, logto::LogtoError,
+    registration::KeyError, secret::SecretError, skills::SkillError,
 };
 #[cfg(feature = "dev-idp")]
 use crate::{idp::IdpError, metadata::IssuerError};
@@ -50,9 +50,12 @@ pub enum ServerError {
     /// The HTTP client could not be set up.
     #[error("could not set up the HTTP client")]
     Fetcher(#[source] FetchError),
-    /// Agents were to register here, and can't.
+    /// Agents were to register here with an initial access token, which could not be read.
+    #[error("could not read registration.initial_access_token_file")]
+    InitialAccessToken(#[source] SecretError),
+    /// Nothing can be sealed that travels with browsers and clients.
     #[error("could not set up the registration of agents")]
-    Bridge(#[source] BridgeError),
+    SealingKey(#[source] KeyError),
     /// Logto can't be asked to keep them.
     #[error("could not set up the Management API of Logto")]
     Logto(#[source] LogtoError),

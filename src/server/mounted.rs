@@ -20,7 +20,7 @@ use crate::{
     handler::{Catalog, Handler},
     logto::Management,
     metadata::{Issuer, ProtectedResources, ResourceConfig},
-    registration::{LogtoRegistrar, Mode, Registrar},
+    registration::{LeadsTo, LogtoRegistrar, Mode, Registrar, Registry},
     router::RouterHandle,
     skills::read_folder,
     telemetry::{self, Check, Health, Metrics},
@@ -110,21 +110,25 @@ impl Mounted {
         let bridge = match config.registration.mode {
             Mode::Off => None,
             Mode::Bridge => {
+                let registration = &config.registration;
+                let registrar = match registrar {
+                    Some(registrar) => registrar,
+                    None => registrar_of(&config, &issuer, &url, &resources, &fetcher)?,
+                };
+                let scopes = &config.resource.scopes;
+                let registry = Registry::new(registration, scopes, registrar, metrics.clone());
+                let registry = registry.map_err(ServerError::InitialAccessToken)?;
+                let sealer = registration.sealer().map_err(ServerError::SealingKey)?;
                 let rooms = bridge::Rooms {
                     public_url: &url,
                     resources: &resources,
-                    advertised_scopes: &config.resource.scopes,
                     discovery: verifier.discovery().clone(),
-                    registrar: match registrar {
-                        Some(registrar) => registrar,
-                        None => registrar_of(&config, &issuer, &url, &resources, &fetcher)?,
-                    },
+                    registry: Arc::new(registry),
+                    sealer: Arc::new(sealer),
                     fetcher,
-                    metrics: metrics.clone(),
                     clock,
                 };
-                let bridge = Bridge::new(&config.registration, rooms);
-                Some(Data::new(bridge.map_err(ServerError::Bridge)?))
+                Some(Data::new(Bridge::new(rooms)))
             }
         };
 
@@ -298,6 +302,14 @@ impl Mounted {
     }
 }
 
+/// Where whoever keeps the agents sends their users.
+pub(super) fn leads_to(config: &config::Config, url: &PublicUrl) -> LeadsTo {
+    match config.registration.mode {
+        Mode::Bridge => LeadsTo::Bridge(url.join("/callback")),
+        Mode::Off => LeadsTo::Agent,
+    }
+}
+
 /// The Logto tenant of this issuer, where its Management API may be asked.
 fn registrar_of(
     config: &config::Config,
@@ -314,10 +326,9 @@ fn registrar_of(
     let indicators = resources
         .documents()
         .map(|(_, document)| document.resource.clone());
-    let callback = url.join("/callback");
     Ok(Arc::new(LogtoRegistrar::new(
         management,
-        callback,
+        leads_to(config, url),
         indicators.collect(),
     )))
 }

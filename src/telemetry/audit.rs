@@ -119,12 +119,15 @@ pub struct Registration<'a> {
     pub redirect_uris: &'a str,
     /// Whether it can keep a secret.
     pub confidential: bool,
+    /// The `sub` of the developer who made it, where one did; written as a pseudonym.
+    pub developer: Option<&'a str>,
     /// From where.
     pub address: Option<IpAddr>,
 }
 
-/// An agent registered itself; or would have, where `event` says so.
+/// An agent registered itself, or a developer made it; or would have, where `event` says so.
 pub fn agent_registered(event: &'static str, agent: Registration<'_>) {
+    let developer = agent.developer.map(|one| Pseudonym::of(one.as_bytes()));
     info!(
         target: TARGET,
         event,
@@ -133,6 +136,7 @@ pub fn agent_registered(event: &'static str, agent: Registration<'_>) {
         software_id = agent.software_id,
         redirect_uris = agent.redirect_uris,
         confidential = agent.confidential,
+        developer = developer.map(display),
         address = agent.address.map(display),
     );
 }
@@ -143,7 +147,7 @@ pub fn registration_refused(reason: &'static str, address: Option<IpAddr>) {
     info!(target: TARGET, event = "registration_refused", reason, address);
 }
 
-/// An agent replaced or deleted its registration.
+/// An agent replaced or deleted its registration, or its developer did, or got or ended a secret.
 pub fn registration_changed(event: &'static str, client_id: &str) {
     info!(target: TARGET, event, client_id);
 }

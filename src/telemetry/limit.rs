@@ -30,6 +30,7 @@ pub enum Limit {
     RegistrationsPerAddress,
     RegistrationsPerHour,
     RegisteredClients,
+    ClientsPerDeveloper,
 }
 
 impl Limit {
@@ -60,6 +61,7 @@ impl Limit {
             Self::RegistrationsPerAddress => "registration.per_address_per_minute",
             Self::RegistrationsPerHour => "registration.per_hour",
             Self::RegisteredClients => "registration.clients_max",
+            Self::ClientsPerDeveloper => "registration.per_developer_max",
         }
     }
 }

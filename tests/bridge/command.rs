@@ -17,6 +17,7 @@ async fn usher(logto: &Logto, url: &str, arguments: &[&str]) -> Output {
         ("USHER_ISSUER_URL", logto.issuer.as_str()),
         ("USHER_SERVER_PUBLIC_URL", url),
         ("USHER_RESOURCE_SCOPES", "openid profile mcp:tools"),
+        ("USHER_REGISTRATION_MODE", "bridge"),
         ("USHER_LOGTO_CLIENT_ID", M2M.0),
         ("USHER_LOGTO_CLIENT_SECRET", M2M.1),
     ] {

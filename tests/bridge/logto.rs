@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) consent_scopes: HashMap<String, Value>,
     pub(crate) display_names: HashMap<String, String>,
     secrets: HashMap<String, Vec<(String, String)>>,
+    /// What the consent page shows beside the name.
+    pub(crate) branding: HashMap<String, Value>,
     resources: Vec<Value>,
     scopes: HashMap<String, Vec<Value>>,
     codes: HashMap<String, Value>,
@@ -376,6 +378,9 @@ impl Logto {
         {
             return not_found();
         }
+        if let ["applications", id, "user-consent-scopes", which @ ..] = path {
+            return state.consent(id, which, body);
+        }
         match (request.method(), path) {
             (&Method::GET, ["applications"]) => {
                 let third_party = !request.query_string().contains("isThirdParty=false");
@@ -424,28 +429,11 @@ impl Logto {
                     .map(|(name, value)| json!({ "name": name, "value": value }));
                 HttpResponse::Ok().json(shown.collect::<Vec<_>>())
             }
-            (&Method::POST, ["applications", id, "user-consent-scopes"]) => {
-                state.consent_scopes.insert((*id).to_owned(), body.clone());
-                HttpResponse::Created()
-                    .content_type("text/plain")
-                    .body("Created")
-            }
-            (
-                &Method::DELETE,
-                [
-                    "applications",
-                    id,
-                    "user-consent-scopes",
-                    "resource-scopes",
-                    scope,
-                ],
-            ) => {
-                let scopes = state.consent_scopes.get_mut(*id).unwrap();
-                let scopes = scopes["resourceScopes"].as_array_mut().unwrap();
-                scopes.retain(|one| one != scope);
-                HttpResponse::NoContent().finish()
-            }
             (&Method::PUT, ["applications", id, "sign-in-experience"]) => {
+                let shown = state.branding.entry((*id).to_owned()).or_default();
+                for (member, value) in body.as_object().unwrap() {
+                    shown[member] = value.clone();
+                }
                 let name = body["displayName"].as_str().unwrap().to_owned();
                 state.display_names.insert((*id).to_owned(), name);
                 HttpResponse::Created().json(body)
@@ -469,6 +457,35 @@ impl Logto {
 }
 
 impl State {
+    /// More of what users may be asked for, or one less.
+    fn consent(&mut self, id: &str, which: &[&str], body: &Value) -> HttpResponse {
+        let scopes = self.consent_scopes.entry(id.to_owned()).or_default();
+        if let [kind, scope] = which {
+            let kind = match *kind {
+                "resource-scopes" => "resourceScopes",
+                "user-scopes" => "userScopes",
+                kind => panic!("{kind}"),
+            };
+            let all = scopes[kind].as_array_mut().unwrap();
+            all.retain(|one| one != scope);
+            return HttpResponse::NoContent().finish();
+        }
+        // Added to what is there.
+        for (kind, more) in body.as_object().unwrap() {
+            let mut all = scopes[kind].as_array().cloned().unwrap_or_default();
+            let more = more.as_array().unwrap().iter();
+            all.extend(
+                more.filter(|one| !all.contains(one))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
+            scopes[kind] = json!(all);
+        }
+        HttpResponse::Created()
+            .content_type("text/plain")
+            .body("Created")
+    }
+
     /// What is not about applications.
     fn tenant(
         &mut self,

@@ -2,7 +2,8 @@
 //!
 //! AES-256-GCM under a key derived from the operator's; a second key still opens, so that one can take
 //! the other's place. What is sealed for one purpose opens for no other. Also the token by which a
-//! client manages its own registration: derived from its id, so that it need not be kept either.
+//! client manages its own registration: derived from its id, so that it need not be kept either. `bridge`
+//! seals with it.
 
 use std::fmt;
 
@@ -23,7 +24,7 @@ const SEALED_BYTES_MAX: usize = 8_192;
 
 /// For what something is sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// A sign-in under way.
     Transaction,
     /// A code for the client.
@@ -45,10 +46,10 @@ pub enum SealError {
 
 /// Could not be sealed: the system has no randomness.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct NotSealed;
+pub(crate) struct NotSealed;
 
 /// Seals with the first key, opens with each.
-pub(super) struct Sealer(Vec<Keys>);
+pub(crate) struct Sealer(Vec<Keys>);
 
 struct Keys {
     seal: RandomizedNonceKey,
@@ -93,7 +94,7 @@ impl Sealer {
     ///
     /// # Errors
     /// See [`SealError`].
-    pub(super) fn new(key: &Secret, previous: Option<&Secret>) -> Result<Self, SealError> {
+    pub(crate) fn new(key: &Secret, previous: Option<&Secret>) -> Result<Self, SealError> {
         let keys = [Some(key), previous];
         keys.into_iter()
             .flatten()
@@ -102,7 +103,7 @@ impl Sealer {
             .map(Self)
     }
 
-    pub(super) fn seal(
+    pub(crate) fn seal(
         &self,
         purpose: Purpose,
         content: &impl Serialize,
@@ -119,7 +120,7 @@ impl Sealer {
     }
 
     /// What was sealed here for this purpose; `None` for everything else, and nobody learns why.
-    pub(super) fn open<T: DeserializeOwned>(&self, purpose: Purpose, sealed: &str) -> Option<T> {
+    pub(crate) fn open<T: DeserializeOwned>(&self, purpose: Purpose, sealed: &str) -> Option<T> {
         if sealed.len() > SEALED_BYTES_MAX {
             return None;
         }
@@ -137,7 +138,7 @@ impl Sealer {
     }
 
     /// The token by which this client manages its registration (RFC 7592 §3).
-    pub(super) fn registration_access_token(&self, client_id: &str) -> String {
+    pub(crate) fn registration_access_token(&self, client_id: &str) -> String {
         let tag = self
             .0
             .first()
@@ -147,7 +148,7 @@ impl Sealer {
     }
 
     /// Whether this is that token. Compared in constant time, and nobody is asked about the client.
-    pub(super) fn is_registration_access_token(&self, client_id: &str, token: &str) -> bool {
+    pub(crate) fn is_registration_access_token(&self, client_id: &str, token: &str) -> bool {
         let Ok(tag) = URL_SAFE_NO_PAD.decode(token) else {
             return false;
         };
@@ -157,7 +158,7 @@ impl Sealer {
 }
 
 /// A random text of 128 bits.
-pub(super) fn random_text() -> Result<String, NotSealed> {
+pub(crate) fn random_text() -> Result<String, NotSealed> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).map_err(|_unspecified| NotSealed)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))

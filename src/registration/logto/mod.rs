@@ -1,13 +1,16 @@
 //! Agents as third-party applications of a Logto tenant.
 //!
 //! Each is an application of its own: Native for a public client, Traditional for a confidential one,
-//! with the bridge's callback as its only redirect URI, so that Logto asks each user for each agent and
-//! can cut each off. What else is known of an agent stands in the application's custom data
+//! so that Logto asks each user for each agent and can cut each off. Behind a bridge, its only redirect
+//! URI is the bridge's callback; else its own. What else is known of an agent stands in the application's custom data
 //! ([`Record`]); there is no other store.
 //!
 //! Nothing stays half made. An application counts only once its record says that it is ready, which is
 //! the last step; whatever fails before, it is deleted. Where even that could not be done, or nobody
 //! knows whether it was made, its mark is remembered, and the next registration clears it away.
+//! `change` is what becomes of those that are whole.
+
+mod change;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,12 +18,14 @@ use futures_util::future::{BoxFuture, FutureExt};
 use tokio::sync::oneshot;
 
 use super::{
-    Client, NewClient, Registered, Registrar, RegistrarError,
+    Client, GrantingUsers, NamedSecret, NewClient, NewSecret, Registered, Registrar,
+    RegistrarError,
     record::{Record, State},
     scopes::GrantableScopes,
 };
 use crate::{
-    logto::{Application, ApplicationKind, LogtoError, Management, NewApplication},
+    logto::{Application, ApplicationKind, Branding, LogtoError, Management, NewApplication},
+    oauth::redirect_uri::RedirectUri,
     secret::Secret,
 };
 
@@ -35,10 +40,19 @@ const NAME_CHARACTERS_MAX: usize = 200;
 #[derive(Debug)]
 pub(crate) struct LogtoRegistrar(Arc<Inner>);
 
+/// Where the registrar sends the users of an agent, once they have signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LeadsTo {
+    /// To the callback of a bridge, which sends them on.
+    Bridge(String),
+    /// To the agent.
+    Agent,
+}
+
 #[derive(Debug)]
 struct Inner {
     management: Arc<Management>,
-    callback: String,
+    leads_to: LeadsTo,
     scopes: GrantableScopes,
     undone: Mutex<Vec<Undone>>,
 }
@@ -51,17 +65,32 @@ struct Undone {
     id: Option<String>,
 }
 
+impl LeadsTo {
+    /// What the registrar is told as redirect URIs.
+    fn redirect_uris(&self, client: &NewClient) -> Vec<String> {
+        match self {
+            Self::Bridge(callback) => vec![callback.clone()],
+            Self::Agent => own_redirect_uris(client),
+        }
+    }
+}
+
+fn own_redirect_uris(client: &NewClient) -> Vec<String> {
+    let uris = client.redirect_uris.iter().map(RedirectUri::as_str);
+    uris.map(str::to_owned).collect()
+}
+
 impl LogtoRegistrar {
-    /// For a bridge with this callback, whose tokens are for these resources.
+    /// For agents whose tokens are for these resources.
     pub(crate) fn new(
         management: Arc<Management>,
-        callback: String,
+        leads_to: LeadsTo,
         resources: Vec<String>,
     ) -> Self {
         Self(Arc::new(Inner {
             scopes: GrantableScopes::new(resources),
             management,
-            callback,
+            leads_to,
             undone: Mutex::default(),
         }))
     }
@@ -72,7 +101,8 @@ impl Inner {
         self.clear_away().await;
         // Before anything is made: what can't be granted can't be asked for either.
         let scopes = self.scopes.ids(&self.management, &new.scopes).await?;
-        let record = Record::new(new, State::Making)?;
+        let mut record = Record::new(new, State::Making)?;
+        record.direct = self.leads_to == LeadsTo::Agent;
         let application = NewApplication {
             name: shortened(&new.display_name()),
             kind: if new.is_confidential() {
@@ -80,9 +110,12 @@ impl Inner {
             } else {
                 ApplicationKind::Native
             },
-            description: "An agent that registered itself with Usher".to_owned(),
+            description: match new.owner {
+                None => "An agent that registered itself with Usher".to_owned(),
+                Some(_) => "An agent that a developer made in Usher's portal".to_owned(),
+            },
             is_third_party: true,
-            redirect_uris: vec![self.callback.clone()],
+            redirect_uris: self.leads_to.redirect_uris(new),
             custom_data: record.to_custom_data(),
         };
         let mut undone = Undone {
@@ -103,16 +136,17 @@ impl Inner {
             self.management
                 .add_consent_scopes(&made.id, &scopes)
                 .await?;
+            let branding = branding(&application.name, new);
             self.management
-                .set_display_name(&made.id, &application.name)
+                .set_branding(&made.id, branding, Branding::default())
                 .await?;
             let secret = self.first_secret(&made.id, new).await?;
             let mut ready = record;
             ready.state = State::Ready;
             let custom_data = ready.to_custom_data();
-            let changed = self
-                .management
-                .change_application(&made.id, &made.name, &custom_data);
+            let changed =
+                self.management
+                    .change_application(&made.id, &made.name, &custom_data, None);
             if !changed.await? {
                 return Err(LogtoError::NotFound("application"));
             }
@@ -180,53 +214,6 @@ impl Inner {
             self.undo(undone).await;
         }
     }
-
-    async fn update(&self, client: &Client) -> Result<bool, RegistrarError> {
-        let Some(application) = self.management.application(&client.id).await? else {
-            return Ok(false);
-        };
-        let Some(before) = Record::ready(&application) else {
-            return Ok(false);
-        };
-        let mut record = Record::new(&client.details, State::Ready)?;
-        record.mark.clone_from(&before.mark);
-        record.disabled = client.disabled;
-        let name = shortened(&client.details.display_name());
-        let custom_data = record.within(&application.custom_data);
-        if !self
-            .management
-            .change_application(&client.id, &name, &custom_data)
-            .await?
-        {
-            return Ok(false);
-        }
-        self.management.set_display_name(&client.id, &name).await?;
-        if client.disabled != before.disabled {
-            self.set_grantable(client).await?;
-        }
-        Ok(true)
-    }
-
-    /// An agent that is shut out can be granted nothing of ours, not even by a refresh that goes past
-    /// the bridge.
-    async fn set_grantable(&self, client: &Client) -> Result<(), RegistrarError> {
-        let scopes = self
-            .scopes
-            .ids(&self.management, &client.details.scopes)
-            .await?;
-        if !client.disabled {
-            return Ok(self
-                .management
-                .add_consent_scopes(&client.id, &scopes)
-                .await?);
-        }
-        for scope in &scopes.resource_scopes {
-            self.management
-                .remove_consent_scope(&client.id, scope)
-                .await?;
-        }
-        Ok(())
-    }
 }
 
 impl Registrar for LogtoRegistrar {
@@ -282,6 +269,45 @@ impl Registrar for LogtoRegistrar {
         }
         .boxed()
     }
+
+    fn all(&self) -> BoxFuture<'_, Result<Vec<Client>, RegistrarError>> {
+        async move {
+            let all = self.0.management.all_third_party_applications().await?;
+            let mut clients: Vec<Client> = all.iter().filter_map(client_of).collect();
+            clients.sort_by_key(|client| std::cmp::Reverse(client.details.registered_at));
+            Ok(clients)
+        }
+        .boxed()
+    }
+
+    fn secrets<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<NamedSecret>, RegistrarError>> {
+        self.0.secrets(id).boxed()
+    }
+
+    fn add_secret<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<NewSecret>, RegistrarError>> {
+        self.0.add_secret(id).boxed()
+    }
+
+    fn end_secret<'a>(
+        &'a self,
+        id: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<bool, RegistrarError>> {
+        async move { Ok(self.0.management.delete_secret(id, name).await?) }.boxed()
+    }
+
+    fn granting_users<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<GrantingUsers, RegistrarError>> {
+        self.0.granting_users(id).boxed()
+    }
 }
 
 /// The agent that an application is, if it is one of ours and whole.
@@ -298,6 +324,17 @@ pub(crate) fn client_of(application: &Application) -> Option<Client> {
 #[cfg(feature = "cli")]
 pub(crate) fn is_half_made(application: &Application) -> bool {
     Record::of(application).is_some_and(|record| record.state == State::Making)
+}
+
+/// What people see of an agent of this name.
+fn branding<'a>(name: &'a str, client: &'a NewClient) -> Branding<'a> {
+    let links = &client.links;
+    Branding {
+        display_name: name,
+        logo: links.logo.as_deref(),
+        terms: links.terms.as_deref(),
+        privacy: links.privacy.as_deref(),
+    }
 }
 
 fn shortened(name: &str) -> String {
