@@ -191,11 +191,12 @@ impl Principal {
         self.0.question.as_ref()
     }
 
-    /// Whether both stand behind one token that its issuer is asked about.
+    /// Whether both are known by one token, as far as can be told: by one verification of it, or by
+    /// several that its issuer was asked about.
     #[must_use]
     pub fn has_token_of(&self, other: &Self) -> bool {
         let digest = |principal: &Self| Some(principal.question()?.digest);
-        digest(self).is_some_and(|own| digest(other) == Some(own))
+        self.is(other) || digest(self).is_some_and(|own| digest(other) == Some(own))
     }
 
     /// `sub` as the issuer wrote it, which its rules may have taken something else for.

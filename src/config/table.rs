@@ -239,6 +239,8 @@ keys! {
         "Silence after which a session is ended; a client with a stream is asked at half of it.";
     plain "session.initialize_deadline" = router.session.initialize_deadline, DURATION,
         "Time from opening to notifications/initialized.";
+    plain "session.grace_after_expiry" = router.session.grace_after_expiry, DURATION,
+        "How long a session over Streamable HTTP is kept, with nothing open in it, for its owner's next token when the last has ended; 0 ends it too.";
     plain "session.calls_max" = router.session.calls_max, COUNT,
         "Calls at once in one session; one more gets a 429.";
     plain "session.mailbox_max" = router.session.mailbox_max, COUNT,

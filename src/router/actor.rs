@@ -156,7 +156,8 @@ impl Router {
         if reserve().is_err() {
             self.metrics.limit_hit(Limit::SessionsPerPrincipal);
             // An agent that crashes and comes back has left sessions that nobody will use again.
-            self.table.replace(owner, self.config.replace_after.get());
+            let quiet_for = self.config.replace_after.get();
+            self.table.replace(owner, quiet_for, self.clock.now());
             reserve()?;
         }
 
@@ -204,8 +205,15 @@ impl Router {
 
     fn sweep(&self) {
         let now = self.clock.now();
+        let is_full = self.table.len() >= self.config.sessions_max;
         let live = self.table.snapshot().into_iter().filter(|session| {
-            let verdict = session.judge(now);
+            let verdict = match session.judge(now) {
+                // Nobody new is turned away for those who perhaps never come back.
+                Verdict::Live if is_full && session.is_suspended(now) => {
+                    Verdict::End(CloseReason::Replaced)
+                }
+                verdict => verdict,
+            };
             session.carry_out(verdict);
             !matches!(verdict, Verdict::End(_))
         });

@@ -11,6 +11,7 @@ use crate::{
     auth::Owner,
     session::{SessionId, SessionRef},
     telemetry::{Metrics, audit},
+    time::Timestamp,
 };
 
 /// Sessions of this node, and how many each owner has.
@@ -60,15 +61,20 @@ impl Table {
         Ok(())
     }
 
-    /// Ends that session of `owner` in which nothing has been going on for longest, and at least for
-    /// `quiet_for`; whether there was one. Its place is free at once.
-    pub(super) fn replace(&self, owner: Owner, quiet_for: Duration) -> bool {
+    /// Ends a session of `owner`: one that only waits for its next token, or else that in which nothing
+    /// has been going on for longest, and at least for `quiet_for`; whether there was one. Its place is
+    /// free at once.
+    pub(super) fn replace(&self, owner: Owner, quiet_for: Duration, now: Timestamp) -> bool {
         let ids = self.per_owner.get(&owner).map(|ids| ids.clone());
         let sessions = ids.into_iter().flatten();
         let sessions = sessions.filter_map(|id| Some(self.sessions.get(&id)?.clone()));
-        let quiet = sessions.filter_map(|session| Some((session.quiet()?, session)));
-        let quietest = quiet.max_by_key(|(quiet, _)| *quiet);
-        let Some((_, session)) = quietest.filter(|(quiet, _)| *quiet >= quiet_for) else {
+        let quiet = sessions.filter_map(|session| {
+            let quiet = session.quiet()?;
+            let is_suspended = session.is_suspended(now);
+            (is_suspended || quiet >= quiet_for).then_some((is_suspended, quiet, session))
+        });
+        let first = quiet.max_by_key(|(is_suspended, quiet, _)| (*is_suspended, *quiet));
+        let Some((_, _, session)) = first else {
             return false;
         };
         let gives_way = session.give_way();

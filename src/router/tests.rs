@@ -417,20 +417,28 @@ async fn a_cancelled_call_is_not_answered() {
 
 // S06, K19
 #[actix::test]
-async fn a_session_ends_with_its_token() {
-    let house = house(Config::default());
-    let session = house.running("alice").await;
-    let (outlet, frames) = outlet(queue::Config::default());
-    house
-        .router
-        .open_stream(&session, &principal("alice"), outlet)
-        .await
-        .unwrap();
+async fn what_is_open_ends_with_the_token_and_the_session_with_its_grace() {
+    for grace in [600, 0] {
+        let mut config = Config::default();
+        config.session.grace_after_expiry = HumanDuration::from_secs(grace);
+        let house = house(config);
+        let session = house.running("alice").await;
+        let (outlet, frames) = outlet(queue::Config::default());
+        house
+            .router
+            .open_stream(&session, &principal("alice"), outlet.clone())
+            .await
+            .unwrap();
 
-    house.clock.advance(Duration::from_secs(600 + 61));
+        house.clock.advance(Duration::from_secs(600));
 
-    house.until_empty().await;
-    assert_eq!(frames.ended(), Some(CloseReason::TokenExpired));
+        outlet.closed().await;
+        assert_eq!(frames.ended(), Some(CloseReason::TokenExpired));
+        if grace == 0 {
+            house.until_empty().await;
+        }
+        assert_eq!(house.find(&session, "alice").is_ok(), grace > 0);
+    }
 }
 
 #[actix::test]

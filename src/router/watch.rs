@@ -1,6 +1,7 @@
 //! Who may keep something open: looked at once a second, for sessions and for what has none.
 //!
-//! A caller that was cut off, or whose token would be refused now, ends. One whose issuer has to be
+//! What a caller has open that was cut off, or whose token would be refused now, ends; a session over
+//! Streamable HTTP outlives its token for a while, but no cut-off. One whose issuer has to be
 //! asked is asked about at the cache's pace: once for each token, so many at once and no more, and a
 //! round only begins when the last has ended. A session that keeps nothing open is left alone, since
 //! its next request will be judged anyway.
@@ -57,6 +58,23 @@ impl Open {
         }
     }
 
+    /// The caller would be refused now.
+    fn refuse(&self, caller: &Principal, reason: Reason, now: Timestamp) {
+        match reason {
+            Reason::CutOff => self.end(CloseReason::CutOff),
+            Reason::Expired => self.lose_token(caller, CloseReason::TokenExpired, now),
+            _ => self.lose_token(caller, CloseReason::TokenRevoked, now),
+        }
+    }
+
+    /// The caller's token is good no more; the caller itself may come back with another.
+    fn lose_token(&self, caller: &Principal, reason: CloseReason, now: Timestamp) {
+        match self {
+            Self::Session(session) => session.lose_token(caller, reason, now),
+            Self::Lease(lease) => lease.end(reason),
+        }
+    }
+
     /// What would have to be done with it whoever holds it; a session is judged by its own signs.
     fn is_over(&self, now: Timestamp) -> bool {
         match self {
@@ -83,8 +101,9 @@ impl Watch {
                 open.end(CloseReason::TokenExpired);
                 continue;
             }
-            match self.standing(&open.caller()) {
-                Standing::Refused(reason) => open.end(close_reason(reason)),
+            let caller = open.caller();
+            match self.standing(&caller) {
+                Standing::Refused(reason) => open.refuse(&caller, reason, now),
                 Standing::Due if open.is_in_use() => due.push(open),
                 Standing::Good | Standing::Due => {}
             }
@@ -92,7 +111,12 @@ impl Watch {
         if let (Some(verifier), false) = (&self.verifier, due.is_empty())
             && !self.is_asking.swap(true, Ordering::AcqRel)
         {
-            let round = ask_about(verifier.clone(), due, Asking(Arc::clone(&self.is_asking)));
+            let round = ask_about(
+                verifier.clone(),
+                due,
+                now,
+                Asking(Arc::clone(&self.is_asking)),
+            );
             actix::spawn(round);
         }
     }
@@ -115,7 +139,7 @@ impl Drop for Asking {
     }
 }
 
-async fn ask_about(verifier: Verifier, due: Vec<Open>, _round: Asking) {
+async fn ask_about(verifier: Verifier, due: Vec<Open>, now: Timestamp, _round: Asking) {
     let at_once = verifier.rechecks_max();
     stream::iter(due)
         .for_each_concurrent(at_once, async |open| {
@@ -128,17 +152,9 @@ async fn ask_about(verifier: Verifier, due: Vec<Open>, _round: Asking) {
             match answer {
                 Ok(Some(renewed)) => open.renew(&renewed),
                 Ok(None) => {}
-                Err(AuthError::Refused(reason)) => open.end(close_reason(reason)),
-                Err(_silence) => open.end(CloseReason::TokenUnverified),
+                Err(AuthError::Refused(reason)) => open.refuse(&caller, reason, now),
+                Err(_silence) => open.lose_token(&caller, CloseReason::TokenUnverified, now),
             }
         })
         .await;
-}
-
-fn close_reason(reason: Reason) -> CloseReason {
-    match reason {
-        Reason::CutOff => CloseReason::CutOff,
-        Reason::Expired => CloseReason::TokenExpired,
-        _ => CloseReason::TokenRevoked,
-    }
 }

@@ -17,7 +17,7 @@ use super::{
     Config, SessionError, SessionId,
     call::{RunningCall, answer_on, cancelled_id, run_call},
     farewell::Farewell,
-    messages::{Announce, Close, Deliver, Drain, Probe},
+    messages::{Announce, Close, Deliver, Drain, Probe, Suspend},
     phase::{Admitted, Phase},
     streams::Streams,
     vital::Vital,
@@ -31,7 +31,7 @@ use crate::{
         ClientMessage, InitializeParams, Method, Notification, ProtocolVersion, Raw, Request,
         RequestId, RpcError, codes, encode_error, encode_request, encode_result, read_params,
     },
-    telemetry::spans,
+    telemetry::{audit, spans},
 };
 
 // === State ===
@@ -73,10 +73,8 @@ impl Actor for Session {
         for (id, call) in self.calls.drain() {
             call.end(&id, reason);
         }
-        let own = self.stream.take();
-        own.iter()
-            .chain(self.streams.all())
-            .for_each(|stream| stream.close(reason));
+        self.close_streams(reason);
+        drop(self.stream.take());
         tracing::debug!(session.id = %self.id.short(), reason = reason.label(), "session closed");
     }
 }
@@ -149,6 +147,25 @@ impl Handles<Close> for Session {
             self.end(reason, context);
         }
         lives
+    }
+}
+
+impl Handles<Suspend> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Suspend(reason, at): Suspend, _: &mut Self::Context) {
+        // A fresh token may have come while this waited.
+        if !self.vital.is_token_over(at) {
+            return;
+        }
+        // What they leave behind is put away as each call is seen to end.
+        for (id, call) in &self.calls {
+            call.end_with_token(id, reason);
+        }
+        self.close_streams(reason);
+        let caller = self.vital.caller().pseudonym();
+        audit::session_suspended(caller, &self.id.short(), reason.label());
+        tracing::debug!(session.id = %self.id.short(), reason = reason.label(), "session suspended");
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{batch::OpenBatch, operation::Operation};
+use super::{batch::OpenBatch, lease::over_error, operation::Operation};
 use crate::{
     handler::{CallContext, Handler},
     outlet::{CloseReason, Frame, Outlet},
@@ -47,7 +47,16 @@ impl RunningCall {
     /// The session ends under the call: its client is told, or it would wait for its own deadline.
     pub(super) fn end(self, id: &RequestId, reason: CloseReason) {
         let error = RpcError::new(codes::SERVER_ERROR, format!("the session ended: {reason}"));
-        answer_on(&self.outlet, encode_error(Some(id), &error));
+        self.end_with(id, &error);
+    }
+
+    /// The token that it was allowed by is good no more, and the session stays.
+    pub(super) fn end_with_token(&self, id: &RequestId, reason: CloseReason) {
+        self.end_with(id, &over_error(reason));
+    }
+
+    fn end_with(&self, id: &RequestId, error: &RpcError) {
+        answer_on(&self.outlet, encode_error(Some(id), error));
         self.cancelled.cancel();
     }
 }

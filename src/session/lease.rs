@@ -161,7 +161,7 @@ impl Drop for Lease {
     }
 }
 
-/// What a client is answered whose lease is over.
+/// What a client is answered whose lease, or the token that a call was allowed by, is over.
 pub(super) fn over_error(reason: CloseReason) -> RpcError {
     let mut error = RpcError::new(codes::SERVER_ERROR, reason.to_string());
     error.data = Some(serde_json::json!({ "reason": reason.label() }));

@@ -11,6 +11,7 @@ use crate::{
     handler::Change,
     outlet::{CloseReason, EventId, Frames, Outlet},
     protocol::{Batch, ClientMessage},
+    time::Timestamp,
 };
 
 /// A message from the client. Answered once taken in; its result follows on an outlet.
@@ -61,6 +62,12 @@ pub(super) struct Probe;
 #[derive(Debug, Message)]
 #[rtype(result = "bool")]
 pub(super) struct Close(pub(super) CloseReason);
+
+/// Ends what is open in the session, calls in flight too, unless a fresh token was shown: it is judged
+/// again by the moment it was sent at.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Suspend(pub(super) CloseReason, pub(super) Timestamp);
 
 /// Ends the session as soon as no call is in flight; no further request is taken.
 #[derive(Debug, Message)]

@@ -42,6 +42,9 @@ pub struct Config {
     pub idle_after: HumanDuration,
     /// Time from opening to `notifications/initialized`. Above zero; default 60 s.
     pub initialize_deadline: HumanDuration,
+    /// How long a session over Streamable HTTP is kept, with nothing open in it, once its owner's last
+    /// token is good no more; a fresh one carries it on. Default 10 min; 0 ends it with the token.
+    pub grace_after_expiry: HumanDuration,
     /// Calls that may run at once in one session; one more is refused. Above zero; default 64.
     pub calls_max: usize,
     /// Messages that may wait for one session; one more is refused. Above zero; default 1,024.
@@ -53,6 +56,7 @@ impl Default for Config {
         Self {
             idle_after: HumanDuration::from_secs(30 * 60),
             initialize_deadline: HumanDuration::from_secs(60),
+            grace_after_expiry: HumanDuration::from_secs(10 * 60),
             calls_max: 64,
             mailbox_max: 1_024,
         }

@@ -63,6 +63,14 @@ impl Session {
         context.spawn(noticed);
     }
 
+    /// Ends the session's own stream and those of its calls that are kept.
+    pub(super) fn close_streams(&self, reason: CloseReason) {
+        let own = self.stream.get();
+        own.iter()
+            .chain(self.streams.all())
+            .for_each(|stream| stream.close(reason));
+    }
+
     fn stream_closed(&mut self, reason: CloseReason, context: &mut Context<Self>) {
         if self.ends_with_stream {
             self.end(reason, context);

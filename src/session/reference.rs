@@ -13,7 +13,7 @@ use actix::{
 use super::{
     Config, Farewell, SessionError, SessionId, Verdict,
     actor::Session,
-    messages::{Announce, Close, Deliver, DeliverBatch, Drain, OpenStream, Probe, Resume},
+    messages::{Announce, Close, Deliver, DeliverBatch, Drain, OpenStream, Probe, Resume, Suspend},
     phase::Phase,
     streams::Streams,
     summary::{SessionFilter, SessionSummary, seconds},
@@ -101,11 +101,10 @@ impl SessionRef {
             opened_at,
             farewell,
         } = opening;
-        let vital = Arc::new(Vital::new(principal.clone()));
-        vital.set_listened_to(stream.is_some());
-        let transport = Transport::of_stream(stream.is_some());
-        let over = CancellationToken::new();
         let ends_with_stream = stream.is_some();
+        let vital = Arc::new(Vital::new(principal.clone(), ends_with_stream));
+        let transport = Transport::of_stream(ends_with_stream);
+        let over = CancellationToken::new();
         let stream = SessionStream::new(stream);
         let conversation = Conversation::new(stream.downgrade(), over.clone());
         let session = Session {
@@ -335,12 +334,27 @@ impl SessionRef {
         self.address.try_send(Close(CloseReason::Replaced)).is_ok()
     }
 
+    /// Whether it only waits for its owner's next token.
+    #[must_use]
+    pub fn is_suspended(&self, now: Timestamp) -> bool {
+        self.vital.is_token_over(now)
+    }
+
+    /// The caller's token was refused, for this reason: the session is judged as if it had expired.
+    /// Without effect where another was shown since.
+    pub fn lose_token(&self, caller: &Principal, reason: CloseReason, now: Timestamp) {
+        self.vital.lose_token(caller, now);
+        let over = self.vital.judge_token(&self.config, now, reason);
+        self.carry_out(over.unwrap_or(Verdict::Live));
+    }
+
     /// Does what [`SessionRef::judge`] said, without waiting; a full mailbox is tried again by the
     /// next sweep.
     pub fn carry_out(&self, verdict: Verdict) {
         let _next_sweep = match verdict {
             Verdict::Live => return,
             Verdict::Probe => self.address.try_send(Probe).is_ok(),
+            Verdict::Suspend(reason, at) => self.address.try_send(Suspend(reason, at)).is_ok(),
             Verdict::End(reason) => self.address.try_send(Close(reason)).is_ok(),
         };
     }

@@ -24,6 +24,9 @@ pub(super) struct Vital {
     touched: AtomicU64,
     // Unix seconds, leeway and all; 0 for a token whose end nobody knows.
     token_ends: AtomicU64,
+    // Whole milliseconds since `born`, and one more; 0 while the token lives.
+    token_over_since: AtomicU64,
+    ends_with_stream: bool,
     holder: Holder,
     calls: AtomicUsize,
     version: OnceLock<ProtocolVersion>,
@@ -40,6 +43,8 @@ pub enum Verdict {
     Live,
     /// Ask the client whether it is there.
     Probe,
+    /// End what is open in it, and keep it for its owner's next token: what held at this moment.
+    Suspend(CloseReason, Timestamp),
     /// End it.
     End(CloseReason),
 }
@@ -55,18 +60,21 @@ impl Drop for Seat<'_> {
 }
 
 impl Vital {
-    pub(super) fn new(opener: Principal) -> Self {
+    /// One that `ends_with_stream` does not outlive its token either.
+    pub(super) fn new(opener: Principal, ends_with_stream: bool) -> Self {
         let token_ends = opener.ends_at();
         Self {
             born: Instant::now(),
             touched: AtomicU64::new(0),
             token_ends: AtomicU64::new(token_ends.map_or(0, Timestamp::as_unix_seconds)),
+            token_over_since: AtomicU64::new(0),
+            ends_with_stream,
             holder: Holder::new(opener),
             calls: AtomicUsize::new(0),
             version: OnceLock::new(),
             running: AtomicBool::new(false),
             probed: AtomicBool::new(false),
-            listened_to: AtomicBool::new(false),
+            listened_to: AtomicBool::new(ends_with_stream),
             queued: AtomicUsize::new(0),
         }
     }
@@ -92,6 +100,22 @@ impl Vital {
     /// Who was heard last was verified again, and has said nothing.
     pub(super) fn renew(&self, caller: &Principal) {
         self.holder.set(caller);
+    }
+
+    /// The caller's token was refused; where another was shown since, nothing changes.
+    pub(super) fn lose_token(&self, caller: &Principal, now: Timestamp) {
+        if !self.holder.get().has_token_of(caller) {
+            return;
+        }
+        let now = now.as_unix_seconds();
+        let earlier = |ends| (ends == 0 || ends > now).then_some(now);
+        // It was over before: that counts.
+        let _over = self.token_ends.fetch_update(Relaxed, Relaxed, earlier);
+    }
+
+    /// Whether the last token that was shown is good no more.
+    pub(super) fn is_token_over(&self, now: Timestamp) -> bool {
+        self.token_ends().is_some_and(|ends| now >= ends)
     }
 
     /// Whether the session's own stream is open.
@@ -136,7 +160,7 @@ impl Vital {
         self.born.elapsed().saturating_sub(touched)
     }
 
-    /// When the last token that was shown ends, where that is known.
+    /// When the last token that was shown ends, or was refused, where that is known.
     pub(super) fn token_ends(&self) -> Option<Timestamp> {
         let ends = self.token_ends.load(Relaxed);
         (ends > 0).then(|| Timestamp::from_unix_seconds(ends))
@@ -149,10 +173,10 @@ impl Vital {
         (self.queued.fetch_add(1, Relaxed) < max).then_some(seat)
     }
 
-    /// What is to be done with the session now. Marks a probe as sent.
+    /// What is to be done with the session now. Marks a probe as sent, and a token's end as seen.
     pub(super) fn judge(&self, config: &Config, now: Timestamp) -> Verdict {
-        if self.token_ends().is_some_and(|ends| now >= ends) {
-            return Verdict::End(CloseReason::TokenExpired);
+        if let Some(over) = self.judge_token(config, now, CloseReason::TokenExpired) {
+            return over;
         }
         let (age, silence) = (self.born.elapsed(), self.silence());
         if !self.running.load(Relaxed) {
@@ -173,6 +197,37 @@ impl Vital {
             return Verdict::Probe;
         }
         Verdict::Live
+    }
+
+    /// What is to be done since the token is over, for this reason; nothing where it lives, or where
+    /// the session only waits for the next one.
+    pub(super) fn judge_token(
+        &self,
+        config: &Config,
+        now: Timestamp,
+        reason: CloseReason,
+    ) -> Option<Verdict> {
+        if !self.is_token_over(now) {
+            self.token_over_since.store(0, Relaxed);
+            return None;
+        }
+        let outlives_it = self.running.load(Relaxed) && !self.ends_with_stream;
+        // By the clock that makes no steps: a wall clock that was put right ends no grace.
+        if !outlives_it || self.waited_for_token() >= config.grace_after_expiry.get() {
+            return Some(Verdict::End(reason));
+        }
+        self.keeps_something_open()
+            .then_some(Verdict::Suspend(reason, now))
+    }
+
+    /// How long ago the token was first seen to be over.
+    fn waited_for_token(&self) -> Duration {
+        let present = milliseconds(self.born.elapsed());
+        let seen = self
+            .token_over_since
+            .compare_exchange(0, present + 1, Relaxed, Relaxed);
+        let since = seen.map_or_else(|before| before - 1, |_| present);
+        Duration::from_millis(present.saturating_sub(since))
     }
 }
 
@@ -206,17 +261,24 @@ mod tests {
         })
     }
 
+    fn running(ends: Option<Timestamp>) -> Vital {
+        let vital = Vital::new(token_until(ends), false);
+        vital.set_running();
+        vital
+    }
+
     fn config() -> Config {
         Config {
             idle_after: HumanDuration::from_secs(100),
             initialize_deadline: HumanDuration::from_secs(10),
+            grace_after_expiry: HumanDuration::from_secs(30),
             ..Config::default()
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_session_that_is_never_initialized_ends() {
-        let vital = Vital::new(token_until(None));
+        let vital = Vital::new(token_until(None), false);
         assert_eq!(vital.judge(&config(), NOW), Verdict::Live);
 
         advance(Duration::from_secs(10)).await;
@@ -229,8 +291,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_client_is_asked_once_and_then_given_up() {
-        let vital = Vital::new(token_until(None));
-        vital.set_running();
+        let vital = running(None);
 
         advance(Duration::from_secs(50)).await;
         assert_eq!(vital.judge(&config(), NOW), Verdict::Probe);
@@ -244,8 +305,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_running_call_keeps_a_session_from_idling() {
-        let vital = Vital::new(token_until(None));
-        vital.set_running();
+        let vital = running(None);
         vital.set_calls(1);
 
         advance(Duration::from_secs(1_000)).await;
@@ -253,29 +313,77 @@ mod tests {
         assert_eq!(vital.judge(&config(), NOW), Verdict::Live);
     }
 
+    const OVER: Verdict = Verdict::End(CloseReason::TokenExpired);
+
+    fn after(seconds: u64) -> Timestamp {
+        NOW.plus(Duration::from_secs(seconds))
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_session_ends_with_its_token_and_a_fresh_one_carries_it_on() {
-        let vital = Vital::new(token_until(Some(NOW.plus(Duration::from_secs(60)))));
-        vital.set_running();
-        let after = |seconds| NOW.plus(Duration::from_secs(seconds));
+    async fn what_is_open_ends_with_the_token_and_the_session_after_its_grace() {
+        let vital = running(Some(after(60)));
+        vital.set_listened_to(true);
         assert_eq!(vital.judge(&config(), after(59)), Verdict::Live);
-        assert_eq!(
-            vital.judge(&config(), after(60)),
-            Verdict::End(CloseReason::TokenExpired)
-        );
+
+        let suspend = Verdict::Suspend(CloseReason::TokenExpired, after(60));
+        assert_eq!(vital.judge(&config(), after(60)), suspend);
+        vital.set_listened_to(false);
+        // F08: a step of the wall clock is no time that has passed.
+        assert_eq!(vital.judge(&config(), after(3_600)), Verdict::Live);
+        advance(Duration::from_millis(29_999)).await;
+        assert_eq!(vital.judge(&config(), after(3_600)), Verdict::Live);
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(vital.judge(&config(), after(3_600)), OVER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fresh_token_carries_a_session_on_and_has_a_grace_of_its_own() {
+        let vital = running(Some(after(60)));
+        assert_eq!(vital.judge(&config(), after(60)), Verdict::Live);
+        advance(Duration::from_secs(29)).await;
 
         vital.touch(&token_until(Some(after(600))));
 
+        assert!(!vital.is_token_over(after(599)));
         assert_eq!(vital.judge(&config(), after(599)), Verdict::Live);
-        assert_eq!(
-            vital.judge(&config(), after(600)),
-            Verdict::End(CloseReason::TokenExpired)
-        );
+        advance(Duration::from_secs(29)).await;
+        assert_eq!(vital.judge(&config(), after(600)), Verdict::Live);
+        advance(Duration::from_secs(30)).await;
+        assert_eq!(vital.judge(&config(), after(600)), OVER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_running_session_that_outlives_its_stream_has_a_grace() {
+        let bound = Vital::new(token_until(Some(NOW)), true);
+        bound.set_running();
+        let young = Vital::new(token_until(Some(NOW)), false);
+        let none = Config {
+            grace_after_expiry: HumanDuration::from_secs(0),
+            ..config()
+        };
+
+        assert_eq!(bound.judge(&config(), NOW), OVER);
+        assert_eq!(young.judge(&config(), NOW), OVER);
+        assert_eq!(running(Some(NOW)).judge(&none, NOW), OVER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_counts_in_the_grace_too() {
+        let vital = running(Some(NOW));
+        let long = Config {
+            grace_after_expiry: HumanDuration::from_secs(1_000),
+            ..config()
+        };
+        assert_eq!(vital.judge(&long, NOW), Verdict::Live);
+
+        advance(Duration::from_secs(100)).await;
+
+        assert_eq!(vital.judge(&long, NOW), Verdict::End(CloseReason::Idle));
     }
 
     #[test]
     fn the_queue_has_so_many_places_and_no_more() {
-        let vital = Vital::new(token_until(None));
+        let vital = running(None);
         let first = vital.seat(2);
         let second = vital.seat(2);
 

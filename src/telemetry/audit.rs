@@ -74,6 +74,11 @@ pub fn session_opened(caller: Caller<'_>, session: &str, transport: &'static str
     );
 }
 
+/// A token is good no more, and what was open in its session has ended; the session waits for another.
+pub fn session_suspended(caller: Pseudonym, session: &str, reason: &'static str) {
+    info!(target: TARGET, event = "session_suspended", caller = %caller, session, reason);
+}
+
 /// A session is over.
 pub fn session_closed(caller: Pseudonym, session: &str, reason: &'static str) {
     info!(target: TARGET, event = "session_closed", caller = %caller, session, reason);

@@ -24,6 +24,8 @@ mod binary;
 mod catalog;
 mod cut_off;
 #[cfg(test)]
+mod grace;
+#[cfg(test)]
 mod inspect;
 #[cfg(test)]
 mod issuer;

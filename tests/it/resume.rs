@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::kit::{Item, Mcp, Scene, eventually, mcp::call, request, tools::Gate};
 
 /// Says how far it is, waits at the gate, says it again.
-fn telling(gate: &Gate, lets_go: bool) -> Tool {
+pub(crate) fn telling(gate: &Gate, lets_go: bool) -> Tool {
     let gate = gate.clone();
     Tool::new(
         "tell",

@@ -4,8 +4,8 @@
 // Job (JSON on stdin): { url, transport: 'http'|'sse', mode?, clientId?, bearer?, redirectUri,
 // clientMetadataUrl?, noResource?, person: { username, password, decision?, untick? } }. Without `clientId` the client registers
 // itself; with `bearer` there is no sign-in and the token is sent as it is. With `stay: { seconds, calls,
-// renewEvery? }` it stays for so long, calling `whoami` each second if it `calls`, and asking the SDK for a new
-// token so often.
+// callEvery?, renewEvery? }` it stays for so long, calling `whoami` each second or so often if it `calls`, and
+// asking the SDK for a new token so often.
 
 import { signIn } from '../sign_in.mjs';
 
@@ -130,12 +130,12 @@ async function hear(response, exchange) {
   }
 }
 
-async function stay({ seconds, calls, renewEvery }, client, renew) {
+async function stay({ seconds, calls, callEvery = 1, renewEvery }, client, renew) {
   const answers = [];
   for (let second = 1; second <= seconds; second += 1) {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     if (renewEvery && second % renewEvery === 0) await renew();
-    if (calls) answers.push(await client.callTool({ name: 'whoami', arguments: {} }));
+    if (calls && second % callEvery === 0) answers.push(await client.callTool({ name: 'whoami', arguments: {} }));
   }
   return answers;
 }

@@ -102,11 +102,11 @@ def overheard(stream, exchange):
 
 
 async def stay(job, client):
-    """Stays for as long as the job says, calling `whoami` each second if it says so; the SDK refreshes by itself."""
+    """Stays for as long as the job says, calling `whoami` as it says; the SDK refreshes by itself."""
     answers = []
-    for _ in range(job["stay"]["seconds"]):
+    for second in range(1, job["stay"]["seconds"] + 1):
         await asyncio.sleep(1)
-        if job["stay"].get("calls"):
+        if job["stay"].get("calls") and second % job["stay"].get("callEvery", 1) == 0:
             answers.append((await client.call_tool("whoami", {})).model_dump(mode="json", by_alias=True, exclude_none=True))
     return answers
 

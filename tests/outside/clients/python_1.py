@@ -3,7 +3,7 @@
 import asyncio
 
 import httpx
-from agent import Memory, Person, read_job, recorder, report
+from agent import Memory, Person, read_job, recorder, report, stay
 from mcp import ClientSession
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.sse import sse_client
@@ -44,19 +44,20 @@ async def main():
     if job["transport"] == "sse":
         transport = sse_client(job["url"], headers=headers, httpx_client_factory=factory, auth=auth, timeout=30.0)
         async with transport as (read, write):
-            await talk(read, write, memory, person, http)
+            await talk(read, write, memory, person, http, job)
     else:
         async with factory(headers, httpx.Timeout(30.0, read=60.0), auth) as client:
             async with streamable_http_client(job["url"], http_client=client) as (read, write, _):
-                await talk(read, write, memory, person, http)
+                await talk(read, write, memory, person, http, job)
 
 
-async def talk(read, write, memory, person, http):
+async def talk(read, write, memory, person, http, job):
     async with ClientSession(read, write) as session:
         hello = await session.initialize()
         listed = await session.list_tools()
         answer = await session.call_tool("whoami", {})
-    report(memory, person, http, listed.tools, answer, hello.protocolVersion)
+        stayed = await stay(job, session) if job.get("stay") else None
+    report(memory, person, http, listed.tools, answer, hello.protocolVersion, stayed)
 
 
 asyncio.run(main())
