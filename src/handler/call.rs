@@ -32,12 +32,12 @@ impl Handler {
         params: Value,
     ) -> Result<(Value, CacheHint), RpcError> {
         spans::about(method, &params);
-        let binding = Binding::of(&context.principal().owner(), method, &params);
         let version = context.protocol_version();
-        let replay = version
-            .is_modern()
-            .then(|| self.0.sealer.replay(&binding, &params))
-            .transpose()?;
+        let bind = || Binding::of(context.principal().owner(), method, &params);
+        let binding = version.is_modern().then(bind);
+        let replay = binding.as_ref();
+        let replay = replay.map(|binding| self.0.sealer.replay(binding, &params));
+        let replay = replay.transpose()?;
         let progress_token = params.pointer("/_meta/progressToken").cloned();
         let changes = Some(self.changes().clone());
         let clock = CallClock::new(self.0.config.input_deadline.get());
@@ -61,17 +61,21 @@ impl Handler {
                 .map(|result| (result, CacheHint::None))
                 .map_err(ToolError::from),
         };
-        match (answered, &context.client().way) {
-            (Ok((result, hint)), Way::Replay(replay)) if asks_for_input(&result) => {
-                Ok((self.0.sealer.carried(&binding, replay, result)?, hint))
+        let replayed = match (&binding, &context.client().way) {
+            (Some(binding), Way::Replay(replay)) => Some((binding, replay)),
+            _ => None,
+        };
+        match (answered, replayed) {
+            (Ok((result, hint)), Some(replayed)) if asks_for_input(&result) => {
+                Ok((self.0.sealer.carried(replayed, result)?, hint))
             }
             (Ok((mut result, hint)), _) => {
                 fit_result(method, version, &mut result);
                 Ok((result, hint))
             }
             (Err(ToolError::Rpc(error)), _) => Err(error),
-            (Err(ToolError::InputRequired(_)), Way::Replay(replay)) => {
-                let asked = self.0.sealer.input_required(&binding, replay)?;
+            (Err(ToolError::InputRequired(_)), Some(replayed)) => {
+                let asked = self.0.sealer.input_required(replayed)?;
                 Ok((asked, CacheHint::None))
             }
             (Err(ToolError::Failed(text)), _) if *method == Method::ToolsCall => {

@@ -18,7 +18,7 @@ use aws_lc_rs::{
     rand,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -65,33 +65,34 @@ struct State {
 
 const INPUT_REQUIRED: &str = "input_required";
 
-/// Params of a request that may be a retry (2026-07-28, multi round-trip requests).
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RetryParams {
-    #[serde(default)]
-    input_responses: Map<String, Value>,
-    #[serde(default)]
-    request_state: Option<String>,
+/// What a state is bound to: another caller, method, tool or arguments can't use it. Most calls never
+/// ask anything, so it is put into a digest only by those that do.
+#[derive(Debug)]
+pub(super) struct Binding {
+    owner: Owner,
+    method: Method,
+    named: Map<String, Value>,
 }
 
-/// What a state is bound to: another caller, method, tool or arguments can't use it.
-#[derive(Debug, Clone)]
-pub(super) struct Binding([u8; 32]);
-
 impl Binding {
-    /// Of a request's own words; `params` without what only a retry carries.
-    pub(super) fn of(owner: &Owner, method: &Method, params: &Value) -> Self {
-        let mut bound = params.clone();
-        if let Value::Object(members) = &mut bound {
-            members.retain(|name, _| matches!(name.as_str(), "name" | "arguments" | "uri"));
-            // An absent object and an empty one ask for the same.
-            members.retain(|_, value| value.as_object().is_none_or(|inner| !inner.is_empty()));
+    /// A request's own words: its params without what only a retry carries.
+    pub(super) fn of(owner: Owner, method: &Method, params: &Value) -> Self {
+        let named = ["name", "arguments", "uri"].into_iter();
+        let named = named.filter_map(|name| Some((name.to_owned(), params.get(name)?.clone())));
+        // An absent object and an empty one ask for the same.
+        let named = named.filter(|(_, value)| value.as_object().is_none_or(|it| !it.is_empty()));
+        Self {
+            owner,
+            method: method.clone(),
+            named: named.collect(),
         }
-        let text = json!([owner.to_hex(), method.as_str(), bound]).to_string();
+    }
+
+    fn digest(&self) -> Aad<[u8; 32]> {
+        let text = json!([self.owner.to_hex(), self.method.as_str(), self.named]).to_string();
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-        Self(bytes)
+        Aad::from(bytes)
     }
 }
 
@@ -117,17 +118,15 @@ impl Sealer {
     /// [`codes::INVALID_PARAMS`] for a state that was changed, is somebody else's, belongs to another
     /// request, or is too old. Which of these is not said.
     pub(super) fn replay(&self, binding: &Binding, params: &Value) -> Result<Replay, RpcError> {
-        let retry: RetryParams = serde_json::from_value(params.clone()).map_err(|error| {
-            RpcError::new(codes::INVALID_PARAMS, format!("invalid params: {error}"))
-        })?;
-        let (mut answers, delegates) = match retry.request_state {
-            Some(sealed) => {
+        let (mut answers, delegates) = match brought(params, "requestState")? {
+            Some::<String>(sealed) => {
                 let state = self.open(binding, &sealed)?;
                 (state.answers, state.delegates)
             }
             None => (Map::new(), None),
         };
-        answers.extend(retry.input_responses);
+        let responses: Option<Map<String, Value>> = brought(params, "inputResponses")?;
+        answers.extend(responses.into_iter().flatten());
         Ok(Replay {
             answers,
             delegates,
@@ -153,7 +152,7 @@ impl Sealer {
         let opened = self
             .0
             .key
-            .open_in_place(nonce, Aad::from(binding.0), &mut body)
+            .open_in_place(nonce, binding.digest(), &mut body)
             .map_err(|_forged| refused())?;
         let state: State = serde_json::from_slice(opened).map_err(|_other_form| refused())?;
         if Timestamp::from_unix_seconds(state.ends) < self.0.clock.now() {
@@ -168,8 +167,7 @@ impl Sealer {
     /// [`RpcError::internal`] where sealing fails.
     pub(super) fn input_required(
         &self,
-        binding: &Binding,
-        replay: &Replay,
+        (binding, replay): (&Binding, &Replay),
     ) -> Result<Value, RpcError> {
         let requests = Value::Object(replay.lock().wanted.clone());
         Ok(json!({
@@ -186,8 +184,7 @@ impl Sealer {
     /// [`RpcError::internal`] where sealing fails.
     pub(super) fn carried(
         &self,
-        binding: &Binding,
-        replay: &Replay,
+        (binding, replay): (&Binding, &Replay),
         mut asked: Value,
     ) -> Result<Value, RpcError> {
         let state = asked.get("requestState").and_then(Value::as_str);
@@ -212,12 +209,23 @@ impl Sealer {
         let nonce = self
             .0
             .key
-            .seal_in_place_append_tag(Aad::from(binding.0), &mut body)
+            .seal_in_place_append_tag(binding.digest(), &mut body)
             .map_err(|_unspecified| RpcError::internal())?;
         let mut sealed = nonce.as_ref().to_vec();
         sealed.extend_from_slice(&body);
         Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
+}
+
+/// A member that only a retry's params have (multi round-trip requests).
+fn brought<T: DeserializeOwned>(params: &Value, member: &str) -> Result<Option<T>, RpcError> {
+    let Some(value) = params.get(member) else {
+        return Ok(None);
+    };
+    serde_json::from_value(value.clone()).map_err(|error| {
+        let text = format!("invalid params: {member}: {error}");
+        RpcError::new(codes::INVALID_PARAMS, text)
+    })
 }
 
 /// Whether a result asks for input, and is none yet.
