@@ -26,6 +26,7 @@
 pub mod admin;
 pub mod auth;
 pub mod bridge;
+pub mod cluster;
 pub mod config;
 pub mod fetch;
 pub mod handler;

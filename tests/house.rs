@@ -19,7 +19,7 @@ const FLOORS: [&[&str]; 14] = [
     ],
     &["telemetry", "metadata", "logto"],
     &["auth", "registration"],
-    &["policy", "idp"],
+    &["policy", "idp", "cluster"],
     &["handler", "bridge", "portal"],
     &["session", "rmcp"],
     &["router"],

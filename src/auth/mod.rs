@@ -14,6 +14,7 @@
 mod algorithm;
 mod bearer;
 mod cache;
+mod carried;
 mod challenge;
 mod check;
 mod claim_path;
@@ -51,6 +52,7 @@ mod tests;
 
 pub use algorithm::{Algorithm, AlgorithmError};
 pub use bearer::{BearerToken, TOKEN_BYTES_MAX, bearer};
+pub use carried::{Carried, NotACaller};
 pub use challenge::Challenge;
 pub use check::Check;
 pub use claim_path::{ClaimPath, ClaimPathError};

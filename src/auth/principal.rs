@@ -45,11 +45,34 @@ pub(super) struct Question {
 
 /// When a token was issued, as far as that is known.
 #[derive(Debug, Clone, Copy)]
-struct Issuance {
+pub(super) struct Issuance {
     /// As it says itself: `iat`.
     said: Option<Timestamp>,
     /// When it was verified for the first time; nothing of a principal that no token stands behind.
     first_seen: Option<Instant>,
+}
+
+/// What is said of a token beside whose it is.
+#[derive(Clone, Copy)]
+pub(super) struct Vouched {
+    /// When its bearer is sent away.
+    pub(super) ends_at: Option<Timestamp>,
+    pub(super) issuance: Issuance,
+    pub(super) verified_at: Instant,
+}
+
+impl Issuance {
+    /// By what the token says, and when it was seen first.
+    pub(super) fn of(identity: &Identity, first_seen: Option<Instant>) -> Self {
+        // Of userinfo, a date that is there says something else.
+        let said = match identity.verified_by {
+            Method::Userinfo => None,
+            Method::Jwt | Method::Introspection => {
+                claims::issued_at(&identity.claims).ok().flatten()
+            }
+        };
+        Self { said, first_seen }
+    }
 }
 
 /// What a verification method found out about a token's bearer: a [`Principal`]'s content.
@@ -106,23 +129,31 @@ impl Principal {
         first_seen: Option<Instant>,
         question: Option<Question>,
     ) -> Self {
-        // Of userinfo, a date that is there says something else.
-        let said = match identity.verified_by {
-            Method::Userinfo => None,
-            Method::Jwt | Method::Introspection => {
-                claims::issued_at(&identity.claims).ok().flatten()
-            }
+        let ends_at = identity.expires_at.map(|exp| exp.plus(leeway));
+        let issuance = Issuance::of(&identity, first_seen);
+        let vouched = Vouched {
+            ends_at,
+            issuance,
+            verified_at: Instant::now(),
         };
-        let issuance = Issuance { said, first_seen };
+        Self::build(identity, vouched, question)
+    }
+
+    /// One that another node has verified.
+    pub(super) fn vouched(identity: Identity, vouched: Vouched) -> Self {
+        Self::build(identity, vouched, None)
+    }
+
+    fn build(identity: Identity, vouched: Vouched, question: Option<Question>) -> Self {
         let owner = Owner::of(&identity);
         Self(Arc::new(Inner {
             owner,
             pseudonym: owner.pseudonym(),
-            ends_at: identity.expires_at.map(|exp| exp.plus(leeway)),
-            issuance,
+            ends_at: vouched.ends_at,
+            issuance: vouched.issuance,
             question,
             identity,
-            verified_at: Instant::now(),
+            verified_at: vouched.verified_at,
         }))
     }
 
