@@ -9,9 +9,11 @@
 //! The store may go away at any time, and nobody is worse off for it than has to be: what is here goes
 //! on, what is elsewhere can't be asked for ([`Away`]), and all heals by the next beat that is answered.
 
+mod asking;
 mod config;
 mod contact;
 mod courier;
+mod joining;
 mod memory;
 mod metrics;
 mod orders;
@@ -27,7 +29,7 @@ mod word;
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, Weak},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -40,6 +42,7 @@ use tokio::{
 
 pub use config::Config;
 pub use courier::{NOT_TAKEN_HEADER, NOT_THERE, Sent};
+pub use joining::ClusterError;
 pub use memory::Memory;
 pub use parcel::{NotTaken, Parcel, Received};
 pub use record::{Node, Record};
@@ -50,16 +53,11 @@ pub use store::{Answer, Beat, Claimed, Entry, Heard, Holder, Kept, Sight, Store,
 pub use tending::Residents;
 pub use word::{CutOffOrder, Word};
 
-use crate::{
-    fetch::client_builder,
-    secret::{Secret, SecretError},
-    telemetry::Metrics,
-};
 use contact::Contact;
-use metrics::{ClusterMetrics, Counters};
+use metrics::Counters;
 use orders::Orders;
 use replayed::Replayed;
-use seal::{Purpose, Sealer};
+use seal::Sealer;
 use tending::Write;
 
 /// One node among others. Clones share everything; when the last is dropped, the node is silent.
@@ -88,35 +86,6 @@ struct Inner {
     runtime: std::sync::Mutex<Option<Runtime>>,
     /// Writes that wait, until somebody tends them.
     waiting: std::sync::Mutex<Option<mpsc::Receiver<Write>>>,
-}
-
-/// Why a node can't be one of several.
-#[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
-    /// There is no key.
-    #[error(
-        "cluster.key_file is needed: the key that all nodes share, from `openssl rand -hex 32`"
-    )]
-    NoKeyFile,
-    /// A secret's file was not taken.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The key is not good enough.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The URL names no store.
-    #[cfg(feature = "cluster")]
-    #[error("cluster.url can't be used")]
-    Url(#[from] NoRedisUrl),
-    /// This binary was built without.
-    #[error("cluster.url is set, and this server was built without the feature `cluster`")]
-    NotBuilt,
-    /// The HTTP client could not be set up.
-    #[error("could not set up the way to other nodes")]
-    Client(#[source] reqwest::Error),
-    /// There is no thread for it.
-    #[error("could not start the cluster's thread")]
-    Thread(#[source] std::io::Error),
 }
 
 /// The store can't be asked, or does not do what it is asked: the caller may come back.
@@ -150,78 +119,7 @@ pub enum Host {
 
 /// How long a session of another node is known without asking again.
 const KNOWN_FOR: Duration = Duration::from_secs(30);
-/// How many of them.
-const KNOWN_MAX: usize = 20_000;
-/// How long an idle connection to another node is kept: shorter than the other node keeps it.
-const POOLED_FOR: Duration = Duration::from_secs(30);
-/// How much longer than a session may be silent it is known in the store.
-const SESSION_TTL_MORE: Duration = Duration::from_secs(5 * 60);
-
 impl Cluster {
-    /// A node that others reach at `address`, with the store that the settings name, or `store`. Sessions
-    /// may be silent for `idle_after`. It says nothing before [`Cluster::tend`].
-    ///
-    /// # Errors
-    /// See [`ClusterError`]; a store that can't be reached is none of them.
-    pub fn new(
-        config: Config,
-        store: Option<Arc<dyn Store>>,
-        address: String,
-        idle_after: Duration,
-        metrics: &Metrics,
-    ) -> Result<Self, ClusterError> {
-        let read =
-            |path: &Option<std::path::PathBuf>| path.as_deref().map(Secret::from_file).transpose();
-        let key = read(&config.key_file)?.ok_or(ClusterError::NoKeyFile)?;
-        let previous = read(&config.previous_key_file)?;
-        let sealer = Sealer::new(&key, previous.as_ref())?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("usher-cluster")
-            .enable_all()
-            .build()
-            .map_err(ClusterError::Thread)?;
-        let store = if let Some(store) = store {
-            store
-        } else {
-            let _within = runtime.enter();
-            store_of(&config)?
-        };
-        let node = Node {
-            name: sealer.name(),
-            address,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            leaving: false,
-        };
-        let (writes, waiting) = mpsc::channel(config.writes_max.max(1));
-        let inner = Arc::new(Inner {
-            contact: Contact::new(config.lease.get()),
-            counters: Counters::default(),
-            replayed: Replayed::default(),
-            // Requests between nodes go no way around, and wait for no call's end.
-            client: client_builder()
-                .no_proxy()
-                .pool_idle_timeout(POOLED_FOR)
-                .build()
-                .map_err(ClusterError::Client)?,
-            known: Cache::new(KNOWN_MAX),
-            orders: Orders::default(),
-            writes,
-            poke: Arc::default(),
-            leaving: false.into(),
-            session_ttl: idle_after + SESSION_TTL_MORE,
-            runtime: std::sync::Mutex::new(Some(runtime)),
-            waiting: std::sync::Mutex::new(Some(waiting)),
-            config,
-            node,
-            sealer,
-            store,
-        });
-        let counted: Weak<Inner> = Arc::downgrade(&inner);
-        metrics.register_collector(Box::new(ClusterMetrics(counted)));
-        Ok(Self(inner))
-    }
-
     /// This node.
     #[must_use]
     pub fn node(&self) -> &Node {
@@ -375,116 +273,6 @@ impl Cluster {
     /// A session was given up, since another node has it.
     pub fn fenced(&self) {
         self.0.counters.fenced.one_more();
-    }
-}
-
-/// The store that the settings name.
-#[cfg(feature = "cluster")]
-fn store_of(config: &Config) -> Result<Arc<dyn Store>, ClusterError> {
-    let password = config.password_file.as_deref().map(Secret::from_file);
-    let password = password.transpose()?;
-    let url = config.url.clone().unwrap_or_else(|| Secret::new(""));
-    let within = config.answer_within.get();
-    let store = RedisStore::new(&url, password.as_ref(), &config.prefix, within)?;
-    Ok(Arc::new(store))
-}
-
-#[cfg(not(feature = "cluster"))]
-fn store_of(_: &Config) -> Result<Arc<dyn Store>, ClusterError> {
-    Err(ClusterError::NotBuilt)
-}
-
-impl Inner {
-    /// Asks the store, which has so long to answer; not at all while it is known to be away.
-    async fn ask<T>(&self, question: Answer<'_, T>) -> Result<T, Away> {
-        if self.contact.is_away() {
-            self.counters.spared.one_more();
-            return Err(Away);
-        }
-        self.ask_anyway(question).await
-    }
-
-    async fn ask_anyway<T>(&self, question: Answer<'_, T>) -> Result<T, Away> {
-        let answer = tokio::time::timeout(self.config.answer_within.get(), question).await;
-        match answer {
-            Ok(Ok(answer)) => {
-                self.counters.asked.one_more();
-                return Ok(answer);
-            }
-            Ok(Err(StoreError::Refused(why))) => {
-                tracing::debug!(why, "the cluster's store refuses");
-            }
-            Ok(Err(StoreError::Away(why))) => self.lost(&why),
-            Err(_elapsed) => self.lost("it does not answer"),
-        }
-        self.counters.failed.one_more();
-        Err(Away)
-    }
-
-    fn lost(&self, why: &str) {
-        if self.contact.lost() {
-            tracing::warn!(
-                why,
-                "the cluster's store is away: sessions of other nodes can't be reached"
-            );
-            self.poke.notify_one();
-        }
-    }
-
-    fn holder(&self, epoch: u64) -> Holder {
-        let node = self.node.name.clone();
-        Holder { node, epoch }
-    }
-
-    /// Whether the session is this node's, now that it is entered.
-    async fn enter(&self, id: &str, epoch: u64, record: &Record) -> Result<bool, Away> {
-        let (data, holder) = (self.seal_record(id, record), self.holder(epoch));
-        let entering = self.store.enter(id, &holder, &data, self.session_ttl);
-        self.ask(entering).await
-    }
-
-    async fn look_up(&self, id: &str) -> Result<Option<Known>, Away> {
-        let sight = self.ask(self.store.look_up(id)).await?;
-        let Some(Entry { holder, data }) = sight.entry else {
-            if self.contact.is_unsettled(sight.era.as_deref()) {
-                self.poke.notify_one();
-                return Err(Away);
-            }
-            return Ok(None);
-        };
-        // Sealed under a key that is not known here, or not at all.
-        let record = self.open_record(id, &data).ok_or(Away)?;
-        let host = if holder.node == self.node.name {
-            Host::Me
-        } else if holder.node.is_empty() {
-            Host::Nobody
-        } else if let Some((data, _left)) = sight.lease {
-            Host::Node(self.open_node(&holder.node, &data).ok_or(Away)?)
-        } else if self.contact.can_judge() {
-            Host::Dead
-        } else {
-            return Err(Away);
-        };
-        Ok(Some(Known {
-            record: Arc::new(record),
-            holder,
-            host,
-        }))
-    }
-
-    fn seal_record(&self, id: &str, record: &Record) -> Vec<u8> {
-        let text = serde_json::to_vec(record).unwrap_or_default();
-        self.sealer.seal(Purpose::Record, id, &text)
-    }
-
-    fn open_record(&self, id: &str, sealed: &[u8]) -> Option<Record> {
-        let opened = self.sealer.open(Purpose::Record, id, sealed).ok()?;
-        serde_json::from_slice(&opened.content).ok()
-    }
-
-    fn open_node(&self, name: &str, sealed: &[u8]) -> Option<Node> {
-        let opened = self.sealer.open(Purpose::Node, name, sealed).ok()?;
-        serde_json::from_slice(&opened.content).ok()
     }
 }
 

@@ -30,8 +30,8 @@ pub trait Residents: Send + Sync + 'static {
     /// Another node has this one: it has to end here.
     fn lost(&self, id: &str);
 
-    /// Another node has said something.
-    fn heard(&self, word: Word) -> BoxFuture<'_, ()>;
+    /// Another node has said something; it is `now`, in milliseconds of the time that all share.
+    fn heard(&self, word: Word, now: u64) -> BoxFuture<'_, ()>;
 }
 
 /// A change of a session that is written soon.
@@ -116,6 +116,10 @@ impl Inner {
         }
     }
 
+    fn now(&self) -> u64 {
+        self.contact.now().unwrap_or_default()
+    }
+
     async fn carry_out(&self, write: Write) -> Result<(), Away> {
         match write {
             Write::Release { id, epoch } => {
@@ -194,7 +198,7 @@ impl Inner {
         self.give_orders_again().await?;
         self.contact.reviewed();
         for cut in self.read_orders().await? {
-            residents.heard(Word::CutOff { cut }).await;
+            residents.heard(Word::CutOff { cut }, self.now()).await;
         }
         Ok(())
     }
@@ -240,7 +244,7 @@ impl Inner {
             }
             word => {
                 self.counters.heard.one_more();
-                residents.heard(word).await;
+                residents.heard(word, self.now()).await;
             }
         }
     }
@@ -270,7 +274,7 @@ async fn listen_on(node: Weak<Inner>, residents: Arc<dyn Residents>) {
         if let Ok(Ok(mut words)) = opened {
             // What was said before it listened is in the orders that are kept.
             for cut in inner.read_orders().await.unwrap_or_default() {
-                residents.heard(Word::CutOff { cut }).await;
+                residents.heard(Word::CutOff { cut }, inner.now()).await;
             }
             drop(inner);
             while let Ok(Some(word)) = timeout(patience, words.next()).await {
