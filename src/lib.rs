@@ -32,6 +32,7 @@ pub mod fetch;
 pub mod handler;
 pub mod logto;
 pub mod metadata;
+pub mod notices;
 mod oauth;
 pub mod outlet;
 pub mod page;

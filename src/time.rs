@@ -60,11 +60,54 @@ impl Timestamp {
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 
+    /// Reads what [`Timestamp::to_rfc3339`] writes, with or without a fraction of a second, which is cut
+    /// off. Other time zones than UTC are not read.
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let time = match time.split_once('.') {
+            Some((time, fraction)) => {
+                let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
+                (digits && !fraction.is_empty()).then_some(time)?
+            }
+            None => time,
+        };
+        let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+        let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+        if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return None;
+        }
+        if hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        // The year begins on 1 March, so that a leap day is its last.
+        let (year, month) = if month > 2 {
+            (year, month - 3)
+        } else {
+            (year - 1, month + 9)
+        };
+        let days = 365 * year + year / 4 - year / 100 + year / 400;
+        let days = days + (153 * month + 2) / 5 + day - 1 - 719_468;
+        Some(Self(days * 86_400 + hour * 3_600 + minute * 60 + second))
+    }
+
     /// How long from `earlier` until this moment; zero if it lies behind.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// Three numbers of so many digits each.
+fn numbers(text: &str, between: char, digits: [usize; 3]) -> Option<[u64; 3]> {
+    let mut parts = text.split(between);
+    let mut read = [0; 3];
+    for (number, digits) in read.iter_mut().zip(digits) {
+        let part = parts.next().filter(|part| part.len() == digits)?;
+        let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+        *number = is_number.then(|| part.parse().ok()).flatten()?;
+    }
+    parts.next().is_none().then_some(read)
 }
 
 /// Where the present is read. Cheap to clone; clones of a manual clock move together.
@@ -152,6 +195,22 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             assert_eq!(Timestamp(seconds).to_rfc3339(), written);
+            assert_eq!(Timestamp::from_rfc3339(written), Some(Timestamp(seconds)));
+        }
+        let with_fraction = Timestamp::from_rfc3339("1970-01-01T00:00:01.999Z");
+        assert_eq!(with_fraction, Some(Timestamp(1)));
+        for no_moment in [
+            "",
+            "Z",
+            "1970-01-01T00:00:01",
+            "1970-01-01T00:00:01.Z",
+            "1970-01-01T00:00:01+01:00",
+            "1970-13-01T00:00:01Z",
+            "1969-12-31T23:59:59Z",
+            "1970-01-01T24:00:00Z",
+            "+970-01-01T00:00:00Z",
+        ] {
+            assert_eq!(Timestamp::from_rfc3339(no_moment), None, "{no_moment}");
         }
         assert!(Timestamp(u64::MAX).to_rfc3339().ends_with('Z'));
     }

@@ -56,16 +56,7 @@ pub(super) async fn lift(
     office.access.check(&request)?;
     let whom: Whom = read(&request)?;
     let lifted = office.router.cut_offs().lift(&whom);
-    audit::cut_off_lifted(audited(&whom), lifted);
+    audit::cut_off_lifted(whom.audited(), lifted);
     tracing::info!(lifted, "an operator lifted a cut-off");
     Ok(answer(json!({ "lifted": lifted })))
-}
-
-/// Whom it is about, for the audit log.
-pub(super) fn audited(whom: &Whom) -> audit::Shut<'_> {
-    audit::Shut {
-        issuer: whom.issuer.as_deref(),
-        client_id: whom.client_id.as_deref(),
-        subject: whom.subject.as_deref(),
-    }
 }

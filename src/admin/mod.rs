@@ -33,7 +33,7 @@ use crate::{
     outlet::CloseReason,
     router::RouterHandle,
     session::SessionFilter,
-    telemetry::audit,
+    telemetry::audit::{self, CutOffBy},
     time::Clock,
 };
 use refusal::Refusal;
@@ -148,15 +148,7 @@ async fn end(request: HttpRequest, office: Data<Office>) -> Result<HttpResponse,
 }
 
 async fn end_and_cut_off(cut: &CutOff, office: &Office) -> Result<HttpResponse, Refusal> {
-    let (ended, in_force) = office.router.cut_off(cut).await;
-    let whom = cut_offs::audited(&cut.whom);
-    audit::cut_off(whom, ended, cut.ban.is_some(), in_force.is_ok());
-    tracing::info!(
-        ended,
-        banned = cut.ban.is_some(),
-        in_force = in_force.is_ok(),
-        "an operator cut callers off"
-    );
+    let (ended, in_force) = office.router.cut_off(cut, CutOffBy::Operator).await;
     match in_force {
         Ok(()) => Ok(answer(json!({ "ended": ended, "cut_off": true }))),
         Err(error) => Err(Refusal::NotCutOff { ended, error }),

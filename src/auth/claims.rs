@@ -43,6 +43,17 @@ pub(super) fn check(claims: &Claims, rules: &IssuerConfig, now: Timestamp) -> Re
     all.try_for_each(|(_, rule)| rule(claims, rules, now))
 }
 
+/// Whether a token that is no access token is of the present: those of [`RULES`] that are about dates.
+pub(super) fn check_dates(
+    claims: &Claims,
+    rules: &IssuerConfig,
+    now: Timestamp,
+) -> Result<(), Reason> {
+    not_expired(claims, rules, now)?;
+    begun(claims, rules, now)?;
+    issued(claims, rules, now)
+}
+
 /// The identity that claims describe. They have passed [`RULES`], as far as their dates go.
 pub(super) fn identity(
     claims: Claims,

@@ -36,6 +36,9 @@ pub struct IssuerConfig {
     /// a JWT without one. Default `at+jwt` (RFC 9068 §2.1). With `JWT` or nothing allowed, only the
     /// audience keeps ID tokens out.
     pub token_types: Vec<String>,
+    /// Clients whose logout tokens are taken (OpenID Connect Back-Channel Logout 1.0): their `aud`; `*`
+    /// for every client of the issuer. Default none: no logout token is taken.
+    pub logout_clients: Vec<String>,
     /// By how much clocks may differ: `exp` is that much later, `nbf` and `iat` that much earlier.
     /// Default 60 s.
     pub leeway: HumanDuration,
@@ -60,6 +63,7 @@ impl IssuerConfig {
             audiences: Vec::new(),
             algorithms: Algorithm::ALL.to_vec(),
             token_types: vec!["at+jwt".to_owned()],
+            logout_clients: Vec::new(),
             leeway: HumanDuration::from_secs(60),
             claims: ClaimsConfig::default(),
             discovery: DiscoveryConfig::default(),

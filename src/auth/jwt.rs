@@ -172,13 +172,27 @@ impl<'t> Jwt<'t> {
         Ok(())
     }
 
+    /// Checks the header and the issuer of a token that is to be of this `typ`, whatever the rules say of
+    /// access tokens.
+    pub(super) fn check_as(&self, kind: &str, rules: &IssuerConfig) -> Result<(), Reason> {
+        self.algorithm(rules)?;
+        self.demands_nothing()?;
+        self.is_of_type(&[kind])?;
+        self.key_id()?;
+        self.is_of_issuer(rules)
+    }
+
     fn is_access_token(&self, rules: &IssuerConfig) -> Result<(), Reason> {
+        self.is_of_type(&rules.token_types)
+    }
+
+    fn is_of_type(&self, allowed: &[impl AsRef<str>]) -> Result<(), Reason> {
         let kind = match self.header.get("typ") {
             None => "",
             Some(Value::String(kind)) => short_type(kind),
             Some(_) => return Err(Reason::WrongType),
         };
-        let mut allowed = rules.token_types.iter();
+        let mut allowed = allowed.iter().map(AsRef::as_ref);
         if allowed.any(|allowed| short_type(allowed).eq_ignore_ascii_case(kind)) {
             Ok(())
         } else {

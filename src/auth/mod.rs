@@ -36,6 +36,7 @@ mod jwt;
 mod key_editions;
 mod key_set;
 mod keys;
+mod logout;
 mod principal;
 mod questions;
 mod trusted_issuer;
@@ -67,5 +68,6 @@ pub use issuer_config::{ChoiceError, ClaimsConfig, IssuerConfig, KeysConfig, Ver
 pub use judge::{Audiences, judge};
 #[cfg(feature = "cli")]
 pub(crate) use key_set::usable_keys;
+pub use logout::{LogoutError, LogoutToken};
 pub use principal::{Identity, Method, Owner, Principal};
 pub use verifier::{Standing, Status, Usage, Verifier};

@@ -90,12 +90,13 @@ impl TrustedIssuer {
         &self.questions
     }
 
-    /// Whether JWTs are verified by the key set here.
+    /// Whether access tokens or logout tokens are verified by the key set here.
     pub(super) fn needs_keys(&self) -> bool {
-        matches!(
+        let of_access_tokens = matches!(
             self.config.verification,
             Verification::Auto | Verification::Jwt
-        )
+        );
+        of_access_tokens || !self.config.logout_clients.is_empty()
     }
 
     /// Keeps metadata and keys fresh; never ends.

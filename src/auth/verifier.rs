@@ -14,7 +14,7 @@ use std::{fmt, sync::Arc};
 use super::{
     Audiences, AuthError, BearerToken, Config, Counters, CutOffs, Inspection, Principal, Reason,
     Verification, cache::Remembered, desk::Desk, digest::Digester, jwt, principal::Question,
-    questions::Asker,
+    questions::Asker, trusted_issuer::TrustedIssuer,
 };
 use crate::{fetch::Fetcher, metadata::Discovery, scope::Scopes, time::Clock};
 
@@ -235,6 +235,10 @@ impl Verifier {
             waiting: sum.waiting + one.waiting,
             resting: sum.resting || one.resting,
         })
+    }
+
+    pub(super) fn trusted_issuers(&self) -> impl Iterator<Item = &TrustedIssuer> {
+        self.inner.desks.iter().map(Desk::issuer)
     }
 
     /// Who is shut out although its tokens live.

@@ -1,8 +1,11 @@
 //! `usher logto setup`: makes of an empty tenant one that agents can use, and may be run again.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -12,24 +15,13 @@ use super::{
     tenant::{Tenant, of_resource},
 };
 use crate::{
-    logto::{ApplicationKind, NewApplication},
+    logto::{ApplicationKind, Hook, NewApplication},
+    notices::{EVENTS, WEBHOOK_PATH},
     secret::Secret,
 };
 
 /// How long access tokens of a new API resource live: as long as one that was revoked is still good.
 const ACCESS_TOKEN_SECONDS: u64 = 300;
-
-/// What a webhook is told that makes a caller no longer welcome.
-const EVENTS: [&str; 8] = [
-    "User.Deleted",
-    "User.SuspensionStatus.Updated",
-    "User.Data.Updated",
-    "Role.Scopes.Updated",
-    "Role.Deleted",
-    "Scope.Deleted",
-    "PostResetPassword",
-    "Identifier.Lockout",
-];
 
 /// Flags of `usher logto`.
 #[derive(Debug, Args)]
@@ -47,7 +39,8 @@ enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     usher logto setup --config usher.toml --dry-run\n  \
-    usher logto setup --config usher.toml --describe 'mcp:tools=Call tools'\n\n\
+    usher logto setup --config usher.toml --describe 'mcp:tools=Call tools'\n  \
+    usher logto setup --config usher.toml --webhook-key-file /run/secrets/usher-webhook\n\n\
     Nothing that is there is changed or deleted, so it may be run again.")]
 struct Setup {
     /// Say what would be made, and make nothing
@@ -65,12 +58,13 @@ struct Setup {
     /// What the first-party app is called
     #[arg(long, value_name = "NAME", default_value = "Official app")]
     official_name: String,
-    /// Also a webhook to this URL
+    /// Also a webhook that tells of suspended users and changed roles: the file that the key which it
+    /// is signed with is written to, or stands in already
+    #[arg(long, value_name = "FILE")]
+    webhook_key_file: Option<PathBuf>,
+    /// Where Logto reaches this server, if it is not the public URL
     #[arg(long, value_name = "URL", requires = "webhook_key_file")]
     webhook: Option<String>,
-    /// Where the key that its webhook is signed with is written to; a new file
-    #[arg(long, value_name = "FILE", requires = "webhook")]
-    webhook_key_file: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -87,8 +81,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     if !setup.official_redirect_uri.is_empty() {
         setup.official_app(&tenant).await?;
     }
-    if let (Some(url), Some(file)) = (&setup.webhook, &setup.webhook_key_file) {
-        setup.webhook(&tenant, url, file).await?;
+    if let Some(file) = &setup.webhook_key_file {
+        setup.webhook(&tenant, file).await?;
     }
     Ok(())
 }
@@ -201,26 +195,56 @@ impl Setup {
         Ok(())
     }
 
-    async fn webhook(&self, tenant: &Tenant, url: &str, file: &PathBuf) -> anyhow::Result<()> {
+    async fn webhook(&self, tenant: &Tenant, file: &Path) -> anyhow::Result<()> {
+        let own = tenant.public_url.join(WEBHOOK_PATH);
+        let url = self.webhook.as_ref().unwrap_or(&own);
         let hooks = tenant.management.hooks().await?;
-        let there = hooks.into_iter().find(|hook| hook.config.url == url);
+        let there = hooks.into_iter().find(|hook| hook.config.url == *url);
         self.said(&format!("webhook to {url}"), there.is_some());
-        if self.dry_run || there.is_some() && file.exists() {
-            return Ok(());
-        }
         let hook = match there {
             Some(there) => there,
+            None if self.dry_run => return Ok(()),
             None => tenant.management.create_hook("Usher", url, &EVENTS).await?,
         };
-        write_secret(file, &hook.signing_key)
-            .with_context(|| format!("could not write {}", file.display()))?;
-        output::line(&format!("{:14} its key is in {}", "note", file.display()));
+        what_it_lacks(&hook);
+        if file.exists() {
+            let kept = Secret::from_file(file)?;
+            ensure!(
+                kept.expose() == hook.signing_key.expose(),
+                "{} holds another key than the webhook to {url} is signed with: name a new file",
+                file.display()
+            );
+        } else if !self.dry_run {
+            write_secret(file, &hook.signing_key)
+                .with_context(|| format!("could not write {}", file.display()))?;
+        }
+        output::line(&format!(
+            "{:14} notice.webhook_secret_file = \"{}\"",
+            "to set",
+            file.display()
+        ));
         Ok(())
     }
 }
 
+/// A webhook that is there is left as it is, and may tell of less than it should.
+fn what_it_lacks(hook: &Hook) {
+    if !hook.enabled {
+        output::line(&format!("{:14} enable it in the Console", "to do"));
+    }
+    let lacking = EVENTS.iter().filter(|name| {
+        let mut events = hook.events.iter();
+        !events.any(|event| event == *name)
+    });
+    let lacking: Vec<&str> = lacking.copied().collect();
+    if !lacking.is_empty() {
+        let lacking = lacking.join(" ");
+        output::line(&format!("{:14} add its events {lacking}", "to do"));
+    }
+}
+
 /// A new file that nobody else may read.
-fn write_secret(path: &PathBuf, secret: &Secret) -> std::io::Result<()> {
+fn write_secret(path: &Path, secret: &Secret) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

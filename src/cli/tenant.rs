@@ -32,6 +32,8 @@ pub(super) struct Tenant {
     pub(super) config: Config,
     pub(super) management: Arc<Management>,
     pub(super) registrar: LogtoRegistrar,
+    /// Where clients reach the server.
+    pub(super) public_url: PublicUrl,
     /// Resource indicators of our endpoints.
     pub(super) resources: Vec<String>,
 }
@@ -66,6 +68,7 @@ impl Tenant {
             config,
             management,
             registrar,
+            public_url: url,
             resources,
         })
     }

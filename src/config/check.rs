@@ -18,6 +18,8 @@ const ABOVE_ZERO: &[&str] = &[
     "verifier.verdict_within",
     "cut_off.max",
     "cut_off.token_life_max",
+    "notice.window",
+    "notice.seen_max",
     "transport.body_max",
     "transport.body_deadline",
     "transport.batch_max",

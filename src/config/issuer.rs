@@ -39,6 +39,7 @@ pub struct IssuerSection {
     pub audiences: Vec<String>,
     pub algorithms: Vec<Algorithm>,
     pub token_types: Vec<String>,
+    pub logout_clients: Vec<String>,
     pub leeway: HumanDuration,
     pub claims: ClaimsConfig,
     /// Client ids that are our own, with `*` and `!` as in rules.
@@ -74,6 +75,7 @@ impl Default for IssuerSection {
             audiences: Vec::new(),
             algorithms: Algorithm::ALL.to_vec(),
             token_types: vec!["at+jwt".to_owned()],
+            logout_clients: Vec::new(),
             leeway: HumanDuration::from_secs(60),
             claims: ClaimsConfig::default(),
             first_party_clients: Vec::new(),
@@ -189,6 +191,7 @@ impl IssuerSection {
             audiences: self.audiences.clone(),
             algorithms: self.algorithms.clone(),
             token_types: self.token_types.clone(),
+            logout_clients: self.logout_clients.clone(),
             leeway: self.leeway,
             claims: self.claims.clone(),
             discovery: self.discovery.clone(),

@@ -26,7 +26,7 @@ pub use table::KEYS;
 pub use watching::{AuditConfig, AuditTo, LogConfig, LogFormat, NoRatio, OtlpConfig, Ratio};
 
 use crate::{
-    fetch, handler, logto, policy as rules, registration, router,
+    fetch, handler, logto, notices, policy as rules, registration, router,
     scope::Scopes,
     skills, transport,
     units::{HumanDuration, PublicUrl},
@@ -45,6 +45,8 @@ pub struct Config {
     pub issuers: Vec<IssuerSection>,
     /// What is remembered of tokens, and asked about them.
     pub verifier: VerifierSection,
+    /// What the authorization server tells us unasked.
+    pub notices: notices::Config,
     /// What is asked of others over HTTP.
     pub fetch: fetch::Config,
     /// The public listener.

@@ -154,6 +154,8 @@ keys! {
         "Algorithms a JWT may be signed with.";
     list "issuer.token_types" = issuer.token_types, "list of types",
         "What a JWT's typ may be (RFC 9068); JWT lets in providers that do not follow it.";
+    list "issuer.logout_clients" = issuer.logout_clients, "list of client ids, or *",
+        "Clients whose logout tokens are taken at /backchannel-logout (OpenID Connect Back-Channel Logout); * for every one.";
     plain "issuer.leeway" = issuer.leeway, DURATION,
         "By how much clocks may differ.";
     plain "issuer.subject_claim" = issuer.claims.subject, CLAIM,
@@ -199,6 +201,12 @@ keys! {
         "Cut-offs in force at once; a further one is refused, and whoever asked for it is told.";
     plain "cut_off.token_life_max" = verifier.cut_offs.token_life_max, DURATION,
         "The longest life of an access token that any issuer writes, and so how long a cut-off lasts.";
+    path "notice.webhook_secret_file" = notices.webhook_secret_file, PATH,
+        "File with the signing key of Logto's webhook to /webhooks/logto; not readable by others. Without it no webhook is taken.";
+    plain "notice.window" = notices.window, DURATION,
+        "How far a webhook's createdAt or a logout token's iat may be from now.";
+    plain "notice.seen_max" = notices.seen_max, COUNT,
+        "Webhooks and logout tokens remembered so that none is carried out twice; while so many are, a further one gets a 503.";
     optional "resource.url" = resource.url, "URL",
         "One resource indicator for every endpoint, where the authorization server knows only one.";
     list "resource.audiences" = resource.audiences, "list of texts",

@@ -44,6 +44,12 @@ pub struct Role {
 pub struct Hook {
     /// Its id.
     pub id: String,
+    /// What it tells of, as `User.Deleted`.
+    #[serde(default)]
+    pub events: Vec<String>,
+    /// Whether it is sent at all.
+    #[serde(default = "yes")]
+    pub enabled: bool,
     /// Where it is sent to.
     pub config: HookConfig,
     /// What it is signed with. Never shown.
@@ -56,6 +62,10 @@ pub struct Hook {
 pub struct HookConfig {
     /// The URL.
     pub url: String,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {

@@ -25,7 +25,10 @@ use crate::{
     session::{
         self, Lease, Leases, SessionError, SessionFilter, SessionId, SessionRef, SessionSummary,
     },
-    telemetry::{Limit, Metrics, Transport, audit},
+    telemetry::{
+        Limit, Metrics, Transport,
+        audit::{self, CutOffBy},
+    },
     time::Clock,
     units::HumanDuration,
 };
@@ -261,8 +264,9 @@ impl RouterHandle {
 
     /// Refuses the tokens that are meant from now on, and ends what their callers have open: sessions
     /// before this returns, exchanges and streams without one at once. Returns how many sessions ended,
-    /// and whether the cut-off is in force: where it is not, its callers may come back.
-    pub async fn cut_off(&self, cut: &CutOff) -> (usize, Result<(), CutOffError>) {
+    /// and whether the cut-off is in force: where it is not, its callers may come back. Audited as done
+    /// `by` somebody.
+    pub async fn cut_off(&self, cut: &CutOff, by: CutOffBy) -> (usize, Result<(), CutOffError>) {
         let in_force = self.cut_offs.add(cut);
         if in_force == Err(CutOffError::Full) {
             self.metrics.limit_hit(Limit::CutOffs);
@@ -275,13 +279,33 @@ impl RouterHandle {
         }
         let sessions = self.table.snapshot().into_iter();
         let concerned = sessions.filter(|session| cut.refuses(&session.caller()));
-        (end_all(concerned, CloseReason::CutOff).await, in_force)
+        let ended = end_all(concerned, CloseReason::CutOff).await;
+        let (banned, is_in_force) = (cut.ban.is_some(), in_force.is_ok());
+        audit::cut_off(by, cut.whom.audited(), ended, banned, is_in_force);
+        let by = by.label();
+        tracing::info!(
+            by,
+            ended,
+            banned,
+            in_force = is_in_force,
+            "callers were cut off"
+        );
+        (ended, in_force)
     }
 
     /// Who is shut out.
     #[must_use]
     pub fn cut_offs(&self) -> &CutOffs {
         &self.cut_offs
+    }
+
+    /// Whoever has something open.
+    pub fn callers(&self) -> impl Iterator<Item = Principal> {
+        let sessions = self.table.snapshot().into_iter();
+        let leases = self.leases.snapshot().into_iter();
+        sessions
+            .map(|session| session.caller())
+            .chain(leases.map(|lease| lease.caller()))
     }
 
     /// Lets a caller keep something open without a session, as long as it may be here.

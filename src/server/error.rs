@@ -50,6 +50,9 @@ pub enum ServerError {
     /// The HTTP client could not be set up.
     #[error("could not set up the HTTP client")]
     Fetcher(#[source] FetchError),
+    /// The key that webhooks are signed with can't be read.
+    #[error("could not read notice.webhook_secret_file")]
+    Notices(#[source] SecretError),
     /// Agents were to register here with an initial access token, which could not be read.
     #[error("could not read registration.initial_access_token_file")]
     InitialAccessToken(#[source] SecretError),

@@ -20,10 +20,11 @@ use crate::{
     handler::{Catalog, Handler},
     logto::Management,
     metadata::{Issuer, ProtectedResources, ResourceConfig},
+    notices::{self, Notices},
     registration::{LeadsTo, LogtoRegistrar, Mode, Registrar, Registry},
     router::RouterHandle,
     skills::read_folder,
-    telemetry::{self, Check, Health, Metrics},
+    telemetry::{self, Check, Health, Metrics, audit::CutOffBy},
     time::Clock,
     transport::{self, Door, Rooms},
     units::PublicUrl,
@@ -54,6 +55,7 @@ struct Inner {
     bridge: Option<Data<Bridge>>,
     issuer: Issuer,
     drain_after: Duration,
+    notices: Data<Notices>,
     clock: Clock,
 }
 
@@ -132,6 +134,8 @@ impl Mounted {
             }
         };
 
+        let told = (&verifier, &router, &metrics, &office_clock);
+        let notices = notices_of(&config.notices, &issuer, told)?;
         let watched = verifier.clone();
         let checks = vec![Check::new(
             "the authorization server's metadata and keys",
@@ -153,6 +157,7 @@ impl Mounted {
         Ok(Self(Arc::new(Inner {
             door: Data::new(Door::new(&config.transport, rooms)),
             bridge,
+            notices,
             issuer,
             drain_after: config.server.drain_after.get(),
             clock: office_clock,
@@ -161,10 +166,13 @@ impl Mounted {
 
     // === Routes ===
 
-    /// Adds `/mcp`, `/sse` and `/messages`, and those of the bridge where agents register here: inside the scope that is the public URL's path, or at the
-    /// root where it has none.
+    /// Adds `/mcp`, `/sse` and `/messages`, those of the bridge where agents register here, and those
+    /// where the authorization server tells of its users: inside the scope that is the public URL's
+    /// path, or at the root where it has none.
     pub fn endpoints(&self, config: &mut ServiceConfig) {
         transport::endpoints(config, &self.0.door);
+        let notices = notices::routes(&self.0.notices);
+        transport::guard_all(config, &self.0.door, notices);
         if let Some(bridge) = &self.0.bridge {
             transport::guard_all(config, &self.0.door, bridge::routes(bridge));
         }
@@ -243,7 +251,7 @@ impl Mounted {
     /// # Errors
     /// The sessions have ended, and their callers may come back: see [`CutOffError`].
     pub async fn cut_off(&self, cut: &CutOff) -> Result<usize, CutOffError> {
-        let (ended, in_force) = self.0.door.router.cut_off(cut).await;
+        let (ended, in_force) = self.0.door.router.cut_off(cut, CutOffBy::Program).await;
         in_force.map(|()| ended)
     }
 
@@ -308,6 +316,23 @@ pub(super) fn leads_to(config: &config::Config, url: &PublicUrl) -> LeadsTo {
         Mode::Bridge => LeadsTo::Bridge(url.join("/callback")),
         Mode::Off => LeadsTo::Agent,
     }
+}
+
+/// Where this issuer tells of its users.
+fn notices_of(
+    config: &notices::Config,
+    issuer: &Issuer,
+    (verifier, router, metrics, clock): (&Verifier, &RouterHandle, &Metrics, &Clock),
+) -> Result<Data<Notices>, ServerError> {
+    let rooms = notices::Rooms {
+        issuer: issuer.to_string(),
+        verifier: verifier.clone(),
+        router: router.clone(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+    };
+    let notices = Notices::new(config, rooms).map_err(ServerError::Notices)?;
+    Ok(Data::new(notices))
 }
 
 /// The Logto tenant of this issuer, where its Management API may be asked.

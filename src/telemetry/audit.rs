@@ -197,7 +197,33 @@ pub fn sessions_ended(ended: usize, by_id: bool, all: bool) {
     info!(target: TARGET, event = "sessions_ended", ended, by_id, all);
 }
 
-/// Whom an operator's order is about; every agent or user where none is named.
+/// On whose word callers were cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutOffBy {
+    /// An operator's, at the admin listener.
+    Operator,
+    /// That of the program which this server is part of.
+    Program,
+    /// A webhook of Logto's.
+    Webhook,
+    /// A logout token of the issuer's.
+    LogoutToken,
+}
+
+impl CutOffBy {
+    /// The word used in the audit log and in metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Program => "program",
+            Self::Webhook => "webhook",
+            Self::LogoutToken => "logout_token",
+        }
+    }
+}
+
+/// Whom a cut-off is about; every agent or user where none is named.
 #[derive(Debug, Clone, Copy)]
 pub struct Shut<'a> {
     /// Who vouches for them.
@@ -215,12 +241,13 @@ impl Shut<'_> {
     }
 }
 
-/// An operator cut callers off, which ended so many sessions. Not `in_force` where there was no place
-/// for another cut-off.
-pub fn cut_off(whom: Shut<'_>, ended: usize, banned: bool, in_force: bool) {
+/// Callers were cut off, which ended so many sessions. Not `in_force` where there was no place for
+/// another cut-off.
+pub fn cut_off(by: CutOffBy, whom: Shut<'_>, ended: usize, banned: bool, in_force: bool) {
     info!(
         target: TARGET,
         event = "cut_off",
+        by = by.label(),
         issuer = whom.issuer,
         client_id = whom.client_id,
         subject = whom.subject_name().map(display),
@@ -239,6 +266,18 @@ pub fn cut_off_lifted(whom: Shut<'_>, lifted: bool) {
         client_id = whom.client_id,
         subject = whom.subject_name().map(display),
         lifted,
+    );
+}
+
+/// Callers that were banned may come back with new tokens.
+pub fn ban_ended(by: CutOffBy, whom: Shut<'_>) {
+    info!(
+        target: TARGET,
+        event = "ban_ended",
+        by = by.label(),
+        issuer = whom.issuer,
+        client_id = whom.client_id,
+        subject = whom.subject_name().map(display),
     );
 }
 

@@ -1,6 +1,11 @@
 //! `usher clients` and `usher logto setup`, as an operator runs them against a Logto.
 
-use std::process::{Command, Output};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Command, Output},
+};
 
 use serde_json::{Value, json};
 
@@ -206,4 +211,86 @@ async fn an_empty_tenant_is_set_up_once() {
     let text = String::from_utf8_lossy(&again.stdout);
     assert!(!text.contains("made  "), "{text}");
     assert_eq!(logto.count("POST "), made, "something was made twice");
+}
+
+/// A path in a folder that is removed when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("usher-bridge-{}-{name}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _gone = fs::remove_dir_all(&self.0);
+    }
+}
+
+// X01: the key is written to a file and nowhere else.
+#[actix_web::test]
+async fn a_webhook_is_set_up_once_and_its_key_is_not_shown() {
+    let logto = Logto::start();
+    let folder = Folder::new("webhook");
+    let file = folder.0.join("key");
+    let url = "https://mcp.example.com/ai";
+    let setup = [
+        "logto",
+        "setup",
+        "--webhook-key-file",
+        file.to_str().unwrap(),
+    ];
+    let run = async |more: &[&str]| {
+        let output = usher(&logto, url, &[&setup[..], more].concat()).await;
+        let text = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&text).into_owned(),
+        )
+    };
+
+    let (done, text) = run(&["--dry-run"]).await;
+    assert!(done && text.contains("would be made  webhook to"), "{text}");
+    assert!(logto.state().hooks.is_empty() && !file.exists());
+
+    let (done, text) = run(&[]).await;
+    assert!(done, "{text}");
+    let hook = logto.state().hooks[0].clone();
+    let key = hook["signingKey"].as_str().unwrap().to_owned();
+    assert_eq!(
+        hook["config"]["url"],
+        "https://mcp.example.com/ai/webhooks/logto"
+    );
+    assert!(
+        hook["events"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("User.Deleted"))
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), key);
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(text.contains("notice.webhook_secret_file"), "{text}");
+    assert!(!text.contains(&key), "{text}");
+
+    let (done, text) = run(&[]).await;
+    assert!(done && text.contains("is there       webhook to"), "{text}");
+    assert!(!text.contains("to do          add"), "{text}");
+    assert_eq!(logto.count("POST /hooks"), 1);
+
+    // What somebody has changed since is told, and left as it is.
+    logto.state().hooks[0]["events"] = json!(["User.Deleted"]);
+    logto.state().hooks[0]["enabled"] = json!(false);
+    logto.state().hooks[0]["signingKey"] = json!("r0tated");
+    let (done, text) = run(&[]).await;
+    assert!(!done && text.contains("holds another key"), "{text}");
+    assert!(text.contains("add its events User.Susp"), "{text}");
+    assert!(text.contains("enable it in the Console"), "{text}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), key);
+    assert!(!text.contains("r0tated") && !text.contains(&key), "{text}");
+    assert_eq!(logto.count("PATCH "), 0);
 }

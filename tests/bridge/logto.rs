@@ -73,6 +73,7 @@ pub(crate) struct State {
     /// The member of discovery that says otherwise.
     pub(crate) metadata: Value,
     roles: Vec<Value>,
+    pub(crate) hooks: Vec<Value>,
     grants: HashMap<String, Vec<Value>>,
     made: usize,
 }
@@ -517,6 +518,15 @@ impl State {
                 made["id"] = json!(self.id("role"));
                 self.roles.push(made.clone());
                 HttpResponse::Ok().json(made)
+            }
+            (&Method::GET, ["hooks"]) => page(request, &self.hooks.iter().collect::<Vec<_>>()),
+            (&Method::POST, ["hooks"]) => {
+                let mut made = body.clone();
+                made["id"] = json!(self.id("hook"));
+                made["enabled"] = json!(true);
+                made["signingKey"] = json!(self.id("signing-key"));
+                self.hooks.push(made.clone());
+                HttpResponse::Created().json(made)
             }
             (&Method::GET, ["users"]) => {
                 let users: Vec<Value> = self.grants.keys().map(|id| json!({ "id": id })).collect();

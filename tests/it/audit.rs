@@ -24,6 +24,7 @@ use crate::kit::{
     mcp::{call, request},
     process::Usher,
 };
+use crate::notices;
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -168,6 +169,47 @@ async fn what_happens_is_one_line_each_and_names_nobody() {
     let text = file.text() + &log;
     assert!(!text.contains("c4nary") && !text.contains("bob"), "{text}");
     assert!(!log.contains("sign_in_seen"), "{log}");
+}
+
+#[tokio::test]
+async fn a_webhook_that_cuts_somebody_off_is_one_line_and_names_nobody() {
+    let (file, key) = (AuditFile::new("webhook"), notices::key_file("audit"));
+    let secret = format!("notice.webhook_secret_file={}", key.display());
+    let flags = ["--set", &file.flag(), "--set", &secret];
+    let (scene, mut usher) = Scene::of_binary(&flags).await;
+    let _alice = Mcp::ready(&scene, &scene.token("c4nary-alice")).await;
+    let event = json!({
+        "event": "User.Deleted", "createdAt": scene.clock.now().to_rfc3339(), "data": null,
+        "params": { "userId": "c4nary-alice" },
+    });
+    notices::hook(&scene, &event, notices::KEY).await.is(204);
+    notices::hook(&scene, &event, notices::KEY).await.is(204);
+    notices::hook(&scene, &event, "c4nary-key").await.is(403);
+    usher.signal("TERM");
+    let (code, log) = usher.end(BOUND);
+    assert_eq!(code, Some(0), "{log}");
+    fs::remove_file(key).unwrap();
+
+    let lines = file.lines();
+    let mut cut_offs = lines.iter().filter(|line| line["event"] == "cut_off");
+    let (Some(line), None) = (cut_offs.next(), cut_offs.next()) else {
+        panic!("{lines:#?}");
+    };
+    assert_eq!(
+        (&line["by"], &line["ended"], &line["banned"]),
+        (&json!("webhook"), &json!(1), &json!(true))
+    );
+    assert_eq!(line["subject"].as_str().unwrap().len(), 16);
+    let refused = lines
+        .iter()
+        .find(|line| line["event"] == "refused")
+        .unwrap();
+    assert_eq!(refused["reason"], "notice_signature");
+    let text = file.text() + &log;
+    assert!(
+        !text.contains("c4nary") && !text.contains(notices::KEY),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod batch;
 mod binary;
 #[cfg(test)]
 mod catalog;
+#[cfg(test)]
 mod cut_off;
 #[cfg(test)]
 mod grace;
@@ -43,6 +44,8 @@ mod mixed;
 mod modern;
 #[cfg(test)]
 mod mounted;
+#[cfg(test)]
+mod notices;
 #[cfg(test)]
 mod office;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::{auth::Principal, time::Timestamp};
+use crate::{auth::Principal, telemetry::audit, time::Timestamp};
 
 /// Whether a caller's token is from before a moment. One that was issued in that very second and not
 /// seen yet may be from after it, and is taken for that: who signs in at once is let in.
@@ -71,6 +71,16 @@ impl Whom {
             && fits(&self.client_id, caller.client_id())
             && (fits(&self.subject, Some(caller.subject()))
                 || fits(&self.subject, caller.sub_claim()))
+    }
+
+    /// Whom it is about, for the audit log.
+    #[must_use]
+    pub fn audited(&self) -> audit::Shut<'_> {
+        audit::Shut {
+            issuer: self.issuer.as_deref(),
+            client_id: self.client_id.as_deref(),
+            subject: self.subject.as_deref(),
+        }
     }
 
     /// Whether nobody is left out.

@@ -30,7 +30,7 @@ use crate::{
     time::{Clock, Timestamp},
     units::HumanDuration,
 };
-use table::{InForce, NEVER, Table};
+use table::{InForce, Table};
 
 /// How many are kept, and for how long.
 #[derive(Debug, Clone)]
@@ -94,14 +94,40 @@ impl CutOffs {
     /// # Errors
     /// See [`CutOffError`]; nothing has changed then.
     pub fn add(&self, cut: &CutOff) -> Result<(), CutOffError> {
-        if cut.whom.is_everybody() {
+        self.put(self.begin(cut), InForce::take_over)
+    }
+
+    /// Ends the ban of those callers that was spoken until `then`, also where it is only told of later,
+    /// since what was said first may arrive last. Tokens from before the ban stay refused; where it is
+    /// not known, those from before `then`.
+    ///
+    /// # Errors
+    /// See [`CutOffError`]; nothing has changed then.
+    pub fn end_ban(&self, whom: &Whom, then: Timestamp) -> Result<(), CutOffError> {
+        let cut = CutOff::before(then, whom.clone(), self.0.clock.now());
+        let mut added = self.begin(&cut);
+        added.end_ban(then);
+        self.put(added, |known, _| known.end_ban(then))
+    }
+
+    fn begin(&self, cut: &CutOff) -> InForce {
+        let now = self.0.clock.now();
+        InForce::new(cut, now, now.plus(self.lasting()))
+    }
+
+    /// Puts a cut-off in force; where one of the same callers is, that is changed instead.
+    fn put(
+        &self,
+        added: InForce,
+        change: impl FnOnce(&mut InForce, &InForce),
+    ) -> Result<(), CutOffError> {
+        if added.whom.is_everybody() {
             return Err(CutOffError::Everybody);
         }
         let now = self.0.clock.now();
-        let added = InForce::new(cut, now, now.plus(self.lasting()));
         let mut table = self.write();
-        if let Some(known) = table.find(&cut.whom) {
-            known.take_over(&added);
+        if let Some(known) = table.find(&added.whom) {
+            change(known, &added);
             return Ok(());
         }
         if self.len() >= self.0.config.max {
@@ -124,16 +150,6 @@ impl CutOffs {
         let lifted = table.remove(whom);
         self.0.live.store(table.len(), Ordering::Release);
         lifted
-    }
-
-    /// Ends the ban of those callers, if it is not younger than `then`: what was said first may arrive
-    /// last. Tokens from before the ban stay refused.
-    pub fn end_ban(&self, whom: &Whom, then: Timestamp) {
-        if let Some(known) = self.write().find(whom)
-            && known.issued_before <= then
-        {
-            known.banned_until = NEVER;
-        }
     }
 
     /// Whether this caller's token is refused.

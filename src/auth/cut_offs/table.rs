@@ -25,18 +25,24 @@ pub(super) struct Table {
 /// One of them.
 #[derive(Debug)]
 pub(super) struct InForce {
-    whom: Whom,
-    pub(super) issued_before: Timestamp,
+    pub(super) whom: Whom,
+    issued_before: Timestamp,
     seen_before: Instant,
-    pub(super) banned_until: Timestamp,
+    ban: Option<Ban>,
+    /// Since when no ban counts that was spoken before.
+    unbanned_at: Timestamp,
     /// In seconds since the epoch.
     ends_at: AtomicU64,
     /// Set once nobody can tell any more when an undated token was first seen.
     refuses_undated: AtomicBool,
 }
 
-/// The end of a ban that there is not.
-pub(super) const NEVER: Timestamp = Timestamp::from_unix_seconds(0);
+/// Refuses tokens from after the cut-off too.
+#[derive(Debug, Clone, Copy)]
+struct Ban {
+    spoken_at: Timestamp,
+    until: Timestamp,
+}
 
 impl Table {
     /// The map that a cut-off belongs in, and its key there.
@@ -119,7 +125,11 @@ impl InForce {
             whom: cut.whom.clone(),
             issued_before: cut.issued_before,
             seen_before: cut.seen_before,
-            banned_until: cut.ban.map_or(NEVER, |ban| now.plus(ban)),
+            ban: cut.ban.map(|ban| Ban {
+                spoken_at: cut.issued_before,
+                until: now.plus(ban),
+            }),
+            unbanned_at: Timestamp::from_unix_seconds(0),
             ends_at: AtomicU64::new(forgotten_at.as_unix_seconds()),
             refuses_undated: AtomicBool::new(false),
         }
@@ -141,20 +151,37 @@ impl InForce {
             let ends_at = ends_at.as_unix_seconds();
             self.ends_at.fetch_max(ends_at, Ordering::Relaxed);
         }
-        from_before || now < self.banned_until
+        from_before || self.is_banned(now)
     }
 
     pub(super) fn take_over(&mut self, other: &Self) {
         self.issued_before = self.issued_before.max(other.issued_before);
         self.seen_before = self.seen_before.max(other.seen_before);
-        self.banned_until = self.banned_until.max(other.banned_until);
+        if let Some(ban) = other.ban
+            && ban.spoken_at >= self.unbanned_at
+        {
+            self.ban = Some(self.ban.map_or(ban, |own| Ban {
+                spoken_at: own.spoken_at.max(ban.spoken_at),
+                until: own.until.max(ban.until),
+            }));
+        }
         let ends_at = other.ends_at.load(Ordering::Relaxed);
         self.ends_at.fetch_max(ends_at, Ordering::Relaxed);
     }
 
+    /// Ends a ban that was spoken until then, be it known already or told of later.
+    pub(super) fn end_ban(&mut self, then: Timestamp) {
+        self.unbanned_at = self.unbanned_at.max(then);
+        self.ban = self.ban.filter(|ban| ban.spoken_at > then);
+    }
+
+    fn is_banned(&self, now: Timestamp) -> bool {
+        self.ban.is_some_and(|ban| now < ban.until)
+    }
+
     fn ends_at(&self) -> Timestamp {
         let ends_at = Timestamp::from_unix_seconds(self.ends_at.load(Ordering::Relaxed));
-        ends_at.max(self.banned_until)
+        self.ban.map_or(ends_at, |ban| ends_at.max(ban.until))
     }
 
     fn has_ended(&self, now: Timestamp) -> bool {
@@ -162,11 +189,11 @@ impl InForce {
     }
 
     pub(super) fn summary(&self, now: Timestamp) -> CutOffSummary {
-        let ban = self.banned_until.as_unix_seconds();
+        let ban = self.ban.filter(|ban| now < ban.until);
         CutOffSummary {
             whom: self.whom.clone(),
             issued_before: self.issued_before.as_unix_seconds(),
-            banned_until: (now < self.banned_until).then_some(ban),
+            banned_until: ban.map(|ban| ban.until.as_unix_seconds()),
             ends_at: self.ends_at().as_unix_seconds(),
         }
     }

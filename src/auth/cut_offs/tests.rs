@@ -100,18 +100,38 @@ async fn who_signs_in_anew_is_let_in_unless_banned() {
     assert!(cut_offs.concern(&alice(Some(1_000_001))));
     assert_eq!(cut_offs.len(), 1, "the same callers twice");
 
-    cut_offs.end_ban(&of_alice(), Timestamp::from_unix_seconds(999_000));
+    let earlier = Timestamp::from_unix_seconds(999_000);
+    cut_offs.end_ban(&of_alice(), earlier).unwrap();
     assert!(
         cut_offs.concern(&alice(Some(1_000_001))),
         "by older news than the ban"
     );
-    cut_offs.end_ban(&of_alice(), NOW);
+    cut_offs.end_ban(&of_alice(), NOW).unwrap();
     assert!(!cut_offs.concern(&alice(Some(1_000_001))));
     assert!(cut_offs.concern(&alice(Some(999_999))));
 
     cut_offs.add(&cut(of_alice()).and_ban_for(HOUR)).unwrap();
     clock.advance(HOUR);
     assert!(!cut_offs.concern(&alice(Some(1_000_001))), "past its end");
+}
+
+// P8: of two webhooks the older one may come last.
+#[tokio::test(start_paused = true)]
+async fn a_ban_that_has_ended_before_it_is_told_of_refuses_nobody() {
+    let (cut_offs, _) = cut_offs(10);
+    let spoken = |second| {
+        let then = Timestamp::from_unix_seconds(second);
+        CutOff::before(then, of_alice(), NOW).and_ban_for(HOUR)
+    };
+
+    let then = Timestamp::from_unix_seconds(999_990);
+    cut_offs.end_ban(&of_alice(), then).unwrap();
+    cut_offs.add(&spoken(999_980)).unwrap();
+
+    assert!(!cut_offs.concern(&alice(Some(999_995))));
+    assert!(cut_offs.concern(&alice(Some(999_985))), "from before both");
+    cut_offs.add(&spoken(999_991)).unwrap();
+    assert!(cut_offs.concern(&alice(Some(999_995))), "another ban");
 }
 
 #[tokio::test(start_paused = true)]

@@ -76,13 +76,14 @@ pub(crate) fn reply(reply: &Reply, method: &str, target: &str, secrets: &[String
         assert!(for_everybody, "any page may read {target}");
     }
     if reply.status >= 400 {
-        refusal(reply, method);
+        refusal(reply, method, target);
     }
 }
 
-/// A refusal is never kept, says in JSON-RPC what was wrong, and how to mend it where that is known.
+/// A refusal is never kept, says in JSON-RPC what was wrong, and how to mend it where that is known. An
+/// authorization server is told in OAuth's form.
 #[track_caller]
-fn refusal(reply: &Reply, method: &str) {
+fn refusal(reply: &Reply, method: &str, target: &str) {
     if is_no_request(reply) {
         assert_eq!(reply.header("connection"), Some("close"), "{reply:?}");
         return;
@@ -97,13 +98,20 @@ fn refusal(reply: &Reply, method: &str) {
         }
         _ => {}
     }
-    if method == "HEAD" {
+    let is_to_issuer = ["/webhooks/logto", "/backchannel-logout"].contains(&target);
+    if method == "HEAD" || (is_to_issuer && reply.status == 405) {
         return;
     }
     assert_eq!(reply.header("content-type"), Some("application/json"));
     let Value::Object(members) = reply.json() else {
         panic!("no JSON-RPC error: {}", reply.text());
     };
+    if is_to_issuer && !members.contains_key("jsonrpc") {
+        assert_eq!(members["error"], "invalid_request");
+        assert!(members["error_description"].is_string());
+        assert_eq!(members.len(), 2);
+        return;
+    }
     assert_eq!(members["jsonrpc"], "2.0");
     assert!(
         members
