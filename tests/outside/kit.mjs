@@ -11,7 +11,7 @@ import { join } from 'node:path';
 export const HERE = import.meta.dirname;
 export const ROOT = join(HERE, '..', '..');
 export const NODE = process.execPath;
-export const PYTHON = { 1: join(HERE, '.cache/py-1.30.0/bin/python'), 2: join(HERE, '.cache/py-2.3.0/bin/python') };
+export const PYTHON = { 1: join(HERE, '.cache/py-1.30.0/bin/python'), 2: join(HERE, '.cache/py-2.3.0/bin/python'), fastmcp: join(HERE, '.cache/py-fastmcp-4.1.2/bin/python') };
 
 const KEPT_LOG_LINES = 400;
 const STOP_BOUND_MS = 5_000;

@@ -8,10 +8,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Failure, HERE, NODE, runClient, start, suite, within } from '../kit.mjs';
+import { Failure, HERE, NODE, PYTHON, runClient, start, suite, within } from '../kit.mjs';
 import { agentCommand, usherAgent } from './usher.mjs';
 
-const FASTMCP = join(HERE, '.cache/py-fastmcp-4.1.2/bin/python');
+const FASTMCP = PYTHON.fastmcp;
 
 async function freePort() {
   const server = createServer();

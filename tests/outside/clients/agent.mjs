@@ -101,13 +101,14 @@ export class Memory {
   }
 }
 
-/** A `fetch` that writes down method, path and status of each exchange, and request headers of these names. */
+/** A `fetch` that writes down method, path and status of each exchange, and request headers of these names; it sends by the one there is now. */
 export function recordingFetch(exchanges, names = []) {
+  const send = globalThis.fetch;
   return async (input, init) => {
     const method = init?.method ?? 'GET';
     const { origin, pathname, searchParams } = new URL(input instanceof Request ? input.url : input);
     const rpc = typeof init?.body === 'string' && init.body.startsWith('{') ? ` ${JSON.parse(init.body).method ?? 'response'}` : '';
-    const response = await fetch(input, init);
+    const response = await send(input, init);
     const sent = new Headers(init?.headers);
     const headers = Object.fromEntries(names.filter((name) => sent.has(name)).map((name) => [name, sent.get(name)]));
     const session = sent.get('mcp-session-id') ?? searchParams.get('sessionId');
