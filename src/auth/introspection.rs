@@ -4,6 +4,7 @@
 //! application was deleted `400 invalid_client`, and its answers name no audience. A 401 is about us:
 //! our own credentials are wrong, which is no verdict on anybody's token.
 
+use reqwest::RequestBuilder;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -25,6 +26,20 @@ pub(super) async fn ask(
     token: &str,
     now: Timestamp,
 ) -> Result<Claims, Trouble> {
+    let request = request(fetcher, (issuer, endpoint), client, token, now)
+        .ok_or_else(|| Trouble::ours("could not sign an assertion"))?;
+    let answer = fetcher.send(request).await?;
+    read(&answer, &client.proof)
+}
+
+/// The question as it is sent; `None` where our key can't sign.
+pub(crate) fn request(
+    fetcher: &Fetcher,
+    (issuer, endpoint): (&Issuer, &str),
+    client: &ClientCredentials,
+    token: &str,
+    now: Timestamp,
+) -> Option<RequestBuilder> {
     let mut form = vec![("token", token), ("token_type_hint", "access_token")];
     let mut request = fetcher.post(endpoint);
     let assertion;
@@ -38,16 +53,13 @@ pub(super) async fn ask(
             form.push(("client_secret", secret.expose()));
         }
         ClientProof::PrivateKey(key) => {
-            assertion = key
-                .assertion(&client.id, issuer.as_str(), now)
-                .map_err(|_unspecified| Trouble::ours("could not sign an assertion"))?;
+            assertion = key.assertion(&client.id, issuer.as_str(), now).ok()?;
             form.push(("client_id", &client.id));
             form.push(("client_assertion_type", JWT_BEARER));
             form.push(("client_assertion", &assertion));
         }
     }
-    let answer = fetcher.send(request.form(&form)).await?;
-    read(&answer, &client.proof)
+    Some(request.form(&form))
 }
 
 /// RFC 6749 §2.3.1 has id and secret form-encoded before they are put into the header.

@@ -64,6 +64,8 @@ pub use counters::{Counters, Outcome};
 pub use cut_offs::{CutOff, CutOffConfig, CutOffError, CutOffSummary, CutOffs, Whom};
 pub use error::{AuthError, Reason};
 pub use inspection::{Finding, Inspection, Outcome as Inspected};
+#[cfg(feature = "cli")]
+pub(crate) use introspection::request as introspection_request;
 pub use issuer_config::{ChoiceError, ClaimsConfig, IssuerConfig, KeysConfig, Verification};
 pub use judge::{Audiences, judge};
 #[cfg(feature = "cli")]

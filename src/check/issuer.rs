@@ -3,19 +3,11 @@
 use reqwest::header::ACCEPT;
 use serde_json::Value;
 
-use super::{finding::Findings, probe::Probe, resource::ProtectedResource};
-use crate::metadata::{AuthorizationServer, Issuer, MetadataError};
-
-/// Scopes about the user, which a provider such as Logto grants to each third-party application apart.
-const USER_SCOPES: [&str; 7] = [
-    "profile",
-    "email",
-    "phone",
-    "address",
-    "custom_data",
-    "identities",
-    "roles",
-];
+use super::{finding::Findings, probe::Probe, resource::ProtectedResource, ways_in};
+use crate::{
+    logto::is_user_scope,
+    metadata::{AuthorizationServer, Issuer, MetadataError},
+};
 
 /// Finds the metadata of the resource's issuer and judges it.
 pub(super) async fn walk(
@@ -31,11 +23,13 @@ pub(super) async fn walk(
             return None;
         }
     };
-    let server = metadata(probe, &issuer, findings).await?;
+    let (server, absent) = metadata(probe, &issuer, findings).await?;
+    rfc_8414_alone(absent.as_ref(), findings);
     pkce(&server, findings);
-    ways_in(&server, findings);
+    ways_in::walk(&server, findings);
     refresh(&server, findings);
     user_scopes(&server, resource, findings);
+    offered_scopes(&server, resource, findings);
     if server.member("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)) {
         findings.right(
             "iss",
@@ -51,12 +45,22 @@ pub(super) async fn walk(
     Some(server)
 }
 
+/// Finds the metadata of who stands behind a bridge, or issues tokens besides.
+pub(super) async fn behind(
+    probe: &Probe,
+    issuer: &Issuer,
+    findings: &mut Findings<'_>,
+) -> Option<AuthorizationServer> {
+    let found = metadata(probe, issuer, findings).await;
+    found.map(|(server, _no_client_looks_there)| server)
+}
+
 /// Every form of well-known path is asked: which of them exist decides which clients get in.
 async fn metadata(
     probe: &Probe,
     issuer: &Issuer,
     findings: &mut Findings<'_>,
-) -> Option<AuthorizationServer> {
+) -> Option<(AuthorizationServer, Option<Absent>)> {
     let urls = issuer.well_known_urls();
     let mut good = None;
     let mut missing = Vec::new();
@@ -102,15 +106,26 @@ async fn metadata(
         return None;
     };
     findings.right("issuer", format!("{at} is of {issuer}"));
-    // The first form is the only one that a client of RFC 8414 alone knows.
-    if let Some((url, _)) = missing.first().filter(|(url, _)| *url == urls[0]) {
+    let absent = missing.into_iter().next().map(|(url, _)| url);
+    let absent = absent.filter(|url| *url == urls[0]);
+    Some((server, absent.map(|url| Absent { url, instead: at })))
+}
+
+/// The form of RFC 8414, where it is not there.
+struct Absent {
+    url: String,
+    instead: String,
+}
+
+/// The first form is the only one that a client of RFC 8414 alone knows.
+fn rfc_8414_alone(absent: Option<&Absent>, findings: &mut Findings<'_>) {
+    if let Some(Absent { url, instead }) = absent {
         findings.warn(
             "discovery",
             format!("{url} is missing; clients that know only RFC 8414 stop there"),
-            format!("have the provider's proxy answer it with {at}"),
+            format!("have the provider's proxy answer it with {instead}"),
         );
     }
-    Some(server)
 }
 
 fn mend(why: &MetadataError) -> &'static str {
@@ -142,33 +157,16 @@ fn pkce(server: &AuthorizationServer, findings: &mut Findings<'_>) {
     }
 }
 
-/// How a client that nobody has heard of becomes known.
-fn ways_in(server: &AuthorizationServer, findings: &mut Findings<'_>) {
-    let documents = server.member("client_id_metadata_document_supported");
-    let documents = documents == Some(&Value::Bool(true));
-    match (server.registration_endpoint(), documents) {
-        (Some(_), true) => findings.right(
-            "registration",
-            "clients register themselves, or bring a metadata document",
-        ),
-        (Some(_), false) => findings.right("registration", "clients register themselves"),
-        (None, true) => findings.right("registration", "clients bring a metadata document"),
-        (None, false) => findings.warn(
-            "registration",
-            "clients can't register themselves: each needs an id that somebody made by hand",
-            "tell developers where to get one; in Logto 1.43 and later, switch on dynamic apps \
-             (client id metadata documents)",
-        ),
-    }
-}
-
 fn refresh(server: &AuthorizationServer, findings: &mut Findings<'_>) {
-    let scopes = server.member("scopes_supported").and_then(Value::as_array);
-    let offers = scopes.is_some_and(|scopes| scopes.iter().any(|scope| scope == "offline_access"));
+    let offers =
+        scopes_of(server).is_some_and(|mut scopes| scopes.any(|one| one == "offline_access"));
     if offers && is_logto(server) {
-        findings.right(
+        findings.warn(
             "refresh",
-            "refresh tokens for offline_access, if the sign-in has prompt=consent too (Logto)",
+            "Logto gives a refresh token for offline_access only if the sign-in has prompt=consent \
+             too, which not every client sends: its users sign in again and again",
+            "the bridge (registration.mode) sends it for every client that refreshes; for a \
+             Traditional application, Logto can always issue one",
         );
     } else if offers {
         findings.right("refresh", "refresh tokens for offline_access");
@@ -190,7 +188,7 @@ fn user_scopes(
     let asked = resource.scope();
     let asked: Vec<_> = asked
         .split(' ')
-        .filter(|scope| USER_SCOPES.contains(scope) || scope.starts_with("urn:logto:"))
+        .filter(|scope| is_user_scope(scope))
         .collect();
     if asked.is_empty() || !is_logto(server) {
         return;
@@ -206,10 +204,39 @@ fn user_scopes(
     );
 }
 
-fn is_logto(server: &AuthorizationServer) -> bool {
-    let claims = server.member("scopes_supported").and_then(Value::as_array);
-    claims.is_some_and(|scopes| {
-        let mut names = scopes.iter().filter_map(Value::as_str);
-        names.any(|scope| scope.starts_with("urn:logto:"))
-    })
+/// A scope that a provider does not know is left out of tokens, or ends a sign-in. Logto lists those of
+/// the user's data only: its API resources are asked about by `tenant`.
+fn offered_scopes(
+    server: &AuthorizationServer,
+    resource: &ProtectedResource,
+    findings: &mut Findings<'_>,
+) {
+    let Some(offered) = scopes_of(server).filter(|_| !is_logto(server)) else {
+        return;
+    };
+    let (offered, asked): (Vec<&str>, _) = (offered.collect(), resource.scope());
+    let asked = asked.split(' ').filter(|scope| !scope.is_empty());
+    let unknown: Vec<_> = asked.filter(|scope| !offered.contains(scope)).collect();
+    if !unknown.is_empty() {
+        findings.warn(
+            "offered scopes",
+            format!(
+                "clients will ask for {}, which the provider does not list",
+                unknown.join(" ")
+            ),
+            "have the provider offer it (scopes_supported, RFC 8414 §2), or don't publish it",
+        );
+    }
+}
+
+fn scopes_of(server: &AuthorizationServer) -> Option<impl Iterator<Item = &str>> {
+    let scopes = server
+        .member("scopes_supported")
+        .and_then(Value::as_array)?;
+    Some(scopes.iter().filter_map(Value::as_str))
+}
+
+/// Whether its traps are Logto's.
+pub(super) fn is_logto(server: &AuthorizationServer) -> bool {
+    scopes_of(server).is_some_and(|mut scopes| scopes.any(|scope| scope.starts_with("urn:logto:")))
 }

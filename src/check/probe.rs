@@ -1,9 +1,10 @@
 //! Asks one URL and looks at all of the answer: status, headers, and the beginning of its body.
 //!
 //! Redirects are not followed and no cookie is kept: what a client would meet is what counts. Every
-//! answer ends at the deadline; of an event stream only the head is read.
+//! answer ends at the deadline; of an event stream only the head is read. What time it is at each origin
+//! is noted along the way.
 
-use std::error::Error;
+use std::{cell::RefCell, collections::HashMap, error::Error};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
@@ -11,9 +12,12 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap},
 };
 use serde::de::DeserializeOwned;
+use url::Url;
 
+use super::clock;
 use crate::{
     fetch,
+    time::Clock,
     units::{ByteSize, HumanDuration},
 };
 
@@ -29,6 +33,8 @@ pub struct SetupError(#[source] reqwest::Error);
 #[derive(Debug)]
 pub(super) struct Probe {
     client: Client,
+    /// Seconds that each origin's clock is ahead of ours.
+    clocks: RefCell<HashMap<String, i64>>,
 }
 
 /// What came back.
@@ -42,7 +48,27 @@ pub(super) struct Answer {
 impl Probe {
     pub(super) fn new(deadline: HumanDuration) -> Result<Self, SetupError> {
         let client = fetch::client_builder().timeout(deadline.get()).build();
-        client.map(|client| Self { client }).map_err(SetupError)
+        let clocks = RefCell::default();
+        client
+            .map(|client| Self { client, clocks })
+            .map_err(SetupError)
+    }
+
+    /// Seconds that the clock of this URL's origin is ahead of ours, if it said so.
+    pub(super) fn ahead(&self, url: &Url) -> Option<i64> {
+        let origin = url.origin().ascii_serialization();
+        self.clocks.borrow().get(&origin).copied()
+    }
+
+    fn note_clock(&self, response: &Response) {
+        let origin = response.url().origin().ascii_serialization();
+        let Some(ahead) = clock::ahead(response.headers(), Clock::system().now()) else {
+            return;
+        };
+        // What a cache kept is older than it is there: the latest is the truest.
+        let mut clocks = self.clocks.borrow_mut();
+        let noted = clocks.entry(origin).or_insert(ahead);
+        *noted = ahead.max(*noted);
     }
 
     pub(super) fn get(&self, url: &str) -> RequestBuilder {
@@ -60,6 +86,7 @@ impl Probe {
     /// Sends; an error is a sentence on why there is no answer.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer, String> {
         let mut response = request.send().await.map_err(sentence)?;
+        self.note_clock(&response);
         let mut body = BytesMut::new();
         while !is_stream(&response)
             && body.len() < BODY_MAX.bytes()

@@ -2,7 +2,8 @@
 //! redirect URI, the resource and the scopes, and does it insist on PKCE?
 //!
 //! An authorization server answers a wrong request at once, and a right one with its sign-in page; so
-//! the answer tells which it was, and nothing has happened.
+//! the answer tells which it was, and nothing has happened. A bridge answers a right one with a request
+//! of its own to the server behind it, which is followed once.
 
 use std::collections::HashMap;
 
@@ -101,45 +102,83 @@ enum Outcome {
 struct Refusal {
     error: String,
     error_description: Option<String>,
+    /// The redirect URI of the bridge, if it was who stands behind it that refused.
+    #[serde(skip)]
+    callback: Option<String>,
+}
+
+/// Where a request led.
+enum Led {
+    /// To an answer.
+    To(Outcome),
+    /// To another authorization server, which is to answer to this redirect URI.
+    On { url: Url, callback: String },
 }
 
 async fn asked(probe: &Probe, url: &Url, client: &Client) -> Outcome {
-    let answer = match probe.send(probe.get(url.as_str())).await {
-        Ok(answer) => answer,
-        Err(why) => return Outcome::Unclear(why),
+    let (url, callback) = match led(probe, url, &client.redirect_uri).await {
+        Led::To(outcome) => return outcome,
+        Led::On { url, callback } => (url, callback),
     };
-    if answer.status.is_redirection() {
-        return redirected(&answer, url, client);
+    match led(probe, &url, &callback).await {
+        Led::To(Outcome::Refused(refusal)) => Outcome::Refused(Refusal {
+            callback: Some(callback),
+            ..refusal
+        }),
+        Led::To(outcome) => outcome,
+        Led::On { .. } => Outcome::SignIn,
     }
-    if answer.status == StatusCode::OK {
-        return Outcome::SignIn;
-    }
-    serde_json::from_slice(&answer.body).map_or_else(
-        |_no_json| Outcome::Unclear(format!("status {}", answer.status)),
-        Outcome::Refused,
-    )
 }
 
-fn redirected(answer: &Answer, asked: &Url, client: &Client) -> Outcome {
+async fn led(probe: &Probe, url: &Url, redirect_uri: &str) -> Led {
+    let answer = match probe.send(probe.get(url.as_str())).await {
+        Ok(answer) => answer,
+        Err(why) => return Led::To(Outcome::Unclear(why)),
+    };
+    if answer.status.is_redirection() {
+        return redirected(&answer, url, redirect_uri);
+    }
+    if answer.status == StatusCode::OK {
+        return Led::To(Outcome::SignIn);
+    }
+    Led::To(serde_json::from_slice(&answer.body).map_or_else(
+        |_no_json| Outcome::Unclear(format!("status {}", answer.status)),
+        Outcome::Refused,
+    ))
+}
+
+fn redirected(answer: &Answer, asked: &Url, redirect_uri: &str) -> Led {
     let location = answer.header(LOCATION.as_str()).unwrap_or_default();
     let Ok(to) = asked.join(location) else {
-        return Outcome::Unclear("a redirect to nowhere".to_owned());
+        return Led::To(Outcome::Unclear("a redirect to nowhere".to_owned()));
     };
-    let query: HashMap<_, _> = to.query_pairs().into_owned().collect();
+    let mut query: HashMap<_, _> = to.query_pairs().into_owned().collect();
     if let Some(error) = query.get("error") {
-        return Outcome::Refused(Refusal {
+        return Led::To(Outcome::Refused(Refusal {
             error: error.clone(),
             error_description: query.get("error_description").cloned(),
-        });
+            callback: None,
+        }));
     }
-    if location.starts_with(&client.redirect_uri) && query.contains_key("code") {
-        return Outcome::Unclear("a code, with nobody signed in".to_owned());
+    if location.starts_with(redirect_uri) {
+        return Led::To(Outcome::Unclear("a code, with nobody signed in".to_owned()));
     }
-    Outcome::SignIn
+    match query.remove("redirect_uri") {
+        Some(callback) if query.contains_key("client_id") => Led::On { url: to, callback },
+        _ => Led::To(Outcome::SignIn),
+    }
 }
 
 impl Refusal {
     fn mend(&self, client: &Client, resource: &ProtectedResource) -> String {
+        if let Some(callback) = &self.callback
+            && self.error.starts_with("invalid_re")
+        {
+            return format!(
+                "register {callback}, the bridge's, as the redirect URI of this application at the \
+                 provider; in Logto the application was made for another server.public_url"
+            );
+        }
         match self.error.as_str() {
             "invalid_target" => format!(
                 "register {} at the provider, to the character and with its slashes; in Logto as an \

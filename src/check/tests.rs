@@ -58,6 +58,18 @@ fn sign_in_page(request: &HttpRequest) -> HttpResponse {
         .finish()
 }
 
+fn refused(error: &str) -> HttpResponse {
+    HttpResponse::BadRequest().json(json!({ "error": error }))
+}
+
+/// As a bridge: on to who stands behind it.
+fn to_behind(_: &HttpRequest) -> HttpResponse {
+    let location = "/behind?client_id=a&redirect_uri=https://mcp.example/callback";
+    HttpResponse::SeeOther()
+        .insert_header(("location", location))
+        .finish()
+}
+
 fn to_client(query: &str) -> HttpResponse {
     let location = format!("https://agent.example/cb?{query}&state=usher-check");
     HttpResponse::SeeOther()
@@ -83,7 +95,7 @@ impl Deployment {
                 "issuer": "BASE/oidc", "jwks_uri": "BASE/jwks",
                 "authorization_endpoint": "BASE/auth", "token_endpoint": "BASE/token",
                 "registration_endpoint": "BASE/register",
-                "scopes_supported": ["openid", "offline_access"],
+                "scopes_supported": ["openid", "offline_access", "mcp:tools"],
                 "code_challenge_methods_supported": ["S256"],
                 "authorization_response_iss_parameter_supported": true,
             }),
@@ -110,10 +122,14 @@ impl Deployment {
                     .finish()
             }),
             "/.well-known/oauth-protected-resource/mcp" => json(&self.resource),
-            "/.well-known/oauth-authorization-server/oidc"
+            "/.well-known/oauth-authorization-server"
+            | "/.well-known/oauth-authorization-server/oidc"
             | "/oidc/.well-known/openid-configuration" => json(&self.server),
             "/jwks" => json(&self.keys),
             "/auth" => (self.authorize)(request),
+            "/token" => refused("invalid_grant"),
+            "/register" => refused("invalid_client_metadata"),
+            "/behind" => refused("invalid_redirect_uri"),
             _ => HttpResponse::NotFound().finish(),
         }
     }
@@ -365,6 +381,21 @@ fn what_the_authorization_server_offers_is_judged() {
             "invalid_scope",
         )
         .await;
+        let logto = json!(["openid", "offline_access", "urn:logto:scope:organizations"]);
+        expect(
+            |one| one.server["scopes_supported"] = logto,
+            "refresh",
+            Warning,
+            "bridge",
+        )
+        .await;
+        expect(
+            |one| one.server["scopes_supported"] = json!(["openid", "offline_access"]),
+            "offered scopes",
+            Warning,
+            "RFC 8414",
+        )
+        .await;
         expect(
             |one| one.keys = json!({ "keys": [] }),
             "keys",
@@ -383,18 +414,89 @@ fn what_the_authorization_server_offers_is_judged() {
 }
 
 #[test]
+fn endpoints_that_a_proxy_does_not_pass_on_are_named() {
+    use Verdict::{Problem, Warning};
+    system(async {
+        expect(
+            |one| one.missing = &["/auth"],
+            "authorize endpoint",
+            Problem,
+            "proxy",
+        )
+        .await;
+        expect(
+            |one| one.missing = &["/token"],
+            "token endpoint",
+            Problem,
+            "proxy",
+        )
+        .await;
+        expect(
+            |one| one.missing = &["/register"],
+            "register endpoint",
+            Problem,
+            "proxy",
+        )
+        .await;
+        // A page for everything is no token endpoint, and a registration that takes anything none either.
+        let page = json!("BASE/auth?code_challenge=x");
+        expect(
+            |one| one.server["token_endpoint"] = page,
+            "token endpoint",
+            Problem,
+            "proxy",
+        )
+        .await;
+        let keys = json!("BASE/jwks");
+        expect(
+            |one| one.server["registration_endpoint"] = keys,
+            "register endpoint",
+            Problem,
+            "proxy",
+        )
+        .await;
+        expect(
+            |one| one.missing = &["/.well-known/oauth-authorization-server"],
+            "older clients",
+            Warning,
+            "mirror",
+        )
+        .await;
+    });
+}
+
+#[test]
+fn a_server_that_signs_in_through_somebody_else_is_not_blamed_for_keys_and_issuer() {
+    system(async {
+        let mut bridge = Deployment::new();
+        bridge.resource["authorization_servers"] = json!(["BASE"]);
+        bridge.server["issuer"] = json!("BASE");
+        bridge.server["jwks_uri"] = Value::Null;
+        let findings = bridge
+            .walked(|config, base| {
+                config.token = Some(token(&json!({
+                    "iss": "https://acme.logto.app/oidc", "aud": format!("{base}/mcp"),
+                    "exp": 4_000_000_000_u64, "scope": "mcp:tools",
+                })));
+            })
+            .await;
+
+        assert_eq!(of(&findings, "keys").verdict, Verdict::Skipped);
+        assert_eq!(of(&findings, "token issuer").verdict, Verdict::Right);
+    });
+}
+
+#[test]
 fn the_way_to_the_sign_in_page_is_judged() {
     system(async {
-        let refusals: [(Authorize, &str); 4] = [
+        let refusals: [(Authorize, &str); 5] = [
             (|_| to_client("error=invalid_target"), "API resource"),
             (|_| to_client("error=invalid_scope"), "Permissions"),
+            (|_| refused("invalid_client"), "very provider"),
+            (|_| refused("invalid_redirect_uri"), "to the character"),
             (
-                |_| HttpResponse::BadRequest().json(json!({ "error": "invalid_client" })),
-                "very provider",
-            ),
-            (
-                |_| HttpResponse::BadRequest().json(json!({ "error": "invalid_redirect_uri" })),
-                "to the character",
+                to_behind,
+                "register https://mcp.example/callback, the bridge's",
             ),
         ];
         for (authorize, words) in refusals {

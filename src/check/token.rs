@@ -16,17 +16,18 @@ use super::{
 };
 use crate::{agent::BearerChallenge, secret::Secret, time::Clock};
 
-/// Judges the token and uses it once.
+/// Judges the token and uses it once. It may be of any of `issuers`; of none, where who stands behind a
+/// bridge is not known.
 pub(super) async fn walk(
     probe: &Probe,
     url: &Url,
     token: &Secret,
-    resource: Option<&ProtectedResource>,
+    (resource, issuers): (Option<&ProtectedResource>, &[String]),
     findings: &mut Findings<'_>,
 ) {
     let claims = claims(token.expose());
     match (&claims, resource) {
-        (Some(claims), Some(resource)) => look_at(claims, resource, findings),
+        (Some(claims), Some(resource)) => look_at(claims, resource, issuers, findings),
         (None, _) => findings.warn(
             "token",
             "the token is opaque: it proves no audience by itself",
@@ -108,9 +109,14 @@ fn claims(token: &str) -> Option<Value> {
     serde_json::from_slice(&bytes).ok().filter(Value::is_object)
 }
 
-fn look_at(claims: &Value, resource: &ProtectedResource, findings: &mut Findings<'_>) {
+fn look_at(
+    claims: &Value,
+    resource: &ProtectedResource,
+    issuers: &[String],
+    findings: &mut Findings<'_>,
+) {
     match claims.get("iss").and_then(Value::as_str) {
-        Some(issuer) if issuer == resource.issuer => {
+        Some(issuer) if issuers.is_empty() || issuers.iter().any(|one| one == issuer) => {
             findings.right("token issuer", format!("the token is of {issuer}"));
         }
         other => findings.problem(
@@ -118,7 +124,7 @@ fn look_at(claims: &Value, resource: &ProtectedResource, findings: &mut Findings
             format!(
                 "the token is of {}, not of {}",
                 other.unwrap_or("nobody"),
-                resource.issuer
+                issuers.join(" or ")
             ),
             "get one from the authorization server that the metadata names",
         ),

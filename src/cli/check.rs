@@ -5,14 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::json;
 use url::Url;
 
-use super::{Done, output};
+use super::{Done, output, settings::Settings};
 use crate::{
     check::{self, Client, Config, Finding, Verdict},
+    config,
     secret::Secret,
     units::HumanDuration,
 };
@@ -26,12 +27,16 @@ const TOKEN_MAX: u64 = 64 * 1024;
     usher check https://mcp.example.com/mcp                what a client meets, step by step\n  \
     usher check http://127.0.0.1:3001/sse --json           the same for programs\n  \
     usher check https://mcp.example.com/mcp --client-id abc --redirect-uri https://app.example/cb\n  \
-    usher check https://mcp.example.com/mcp --token-file - < token\n\n\
+    usher check https://mcp.example.com/mcp --token-file - < token\n  \
+    usher check --config /etc/usher/usher.toml             with the settings of the server, as its operator\n\n\
+    With --config or --set, what the settings name is tried too: credentials for introspection, the\n\
+    server's clock, the Logto tenant with its resources, scopes and agents, who stands behind the bridge.\n\n\
     Nothing is registered, nobody is signed in, nothing is changed.\n\
     Exit codes: 0 no problem, 1 a problem (with --strict a warning too), 2 wrong usage.")]
 pub(super) struct Arguments {
-    /// The MCP endpoint, as clients are given it
-    url: Url,
+    /// The MCP endpoint, as clients are given it; by default /mcp of the settings' public URL
+    #[arg(required_unless_present_any = ["config", "set", "public_url"])]
+    url: Option<Url>,
     /// A registered client, to try the way to the sign-in page with
     #[arg(long, value_name = "ID", requires = "redirect_uri")]
     client_id: Option<String>,
@@ -41,6 +46,8 @@ pub(super) struct Arguments {
     /// File with an access token to look at and to try; - reads standard input
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
     /// Longest wait for one answer
     #[arg(long, value_name = "DURATION", default_value = "10s")]
     deadline: HumanDuration,
@@ -55,24 +62,33 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Done> {
     let token = arguments.token_file.as_deref().map(read_token);
     let client = arguments.client_id.zip(arguments.redirect_uri);
+    let settings = arguments.settings.are_given();
+    let settings = settings.then(|| arguments.settings.read(config::Config::default(), []));
+    let settings = settings.transpose()?;
+    let url = match (arguments.url, &settings) {
+        (Some(url), _) => url,
+        (None, Some(settings)) => settings.public_url().join("/mcp").parse()?,
+        (None, None) => bail!("nothing to walk: give the URL of an endpoint, or --config"),
+    };
     let config = Config {
         client: client.map(|(id, redirect_uri)| Client { id, redirect_uri }),
         token: token.transpose().context("the token could not be read")?,
         deadline: arguments.deadline,
-        ..Config::new(arguments.url.clone())
+        settings: settings.filter(config::Config::has_issuer).map(Box::new),
+        ..Config::new(url.clone())
     };
     let colours = io::stdout().is_terminal();
-    let findings = check::check(config, |finding| {
+    let walk = check::check(config, |finding| {
         if !arguments.json {
             show(finding, colours);
         }
-    })
-    .await?;
+    });
+    let findings = Box::pin(walk).await?;
     let count = |verdict| findings.iter().filter(|one| one.verdict == verdict).count();
     let (problems, warnings) = (count(Verdict::Problem), count(Verdict::Warning));
     if arguments.json {
         let report = json!({
-            "url": arguments.url, "problems": problems, "warnings": warnings, "findings": findings,
+            "url": url, "problems": problems, "warnings": warnings, "findings": findings,
         });
         output::line(&report.to_string());
     } else {

@@ -50,6 +50,11 @@ impl Settings {
         self.sources(more).read(defaults)
     }
 
+    /// Whether anything but the environment says what they are.
+    pub(super) fn are_given(&self) -> bool {
+        self.config.is_some() || !self.set.is_empty() || self.public_url.is_some()
+    }
+
     /// The same sources, for who wants to know more of them.
     pub(super) fn sources(&self, more: impl IntoIterator<Item = (String, String)>) -> Sources<'_> {
         let mut flags = self.set.clone();

@@ -8,24 +8,11 @@ use super::settings::Settings;
 use crate::{
     config::Config,
     fetch::Fetcher,
-    logto::Management,
+    logto::{Management, is_of_resource},
     registration::{LeadsTo, LogtoRegistrar, Mode},
     scope::{Scope, Scopes},
     units::PublicUrl,
 };
-
-/// Scopes that are OpenID Connect's or the user's, and no API resource's.
-const NOT_OF_A_RESOURCE: [&str; 9] = [
-    "openid",
-    "offline_access",
-    "profile",
-    "email",
-    "phone",
-    "address",
-    "custom_data",
-    "identities",
-    "roles",
-];
 
 /// A tenant, and what of it is ours.
 pub(super) struct Tenant {
@@ -51,14 +38,7 @@ impl Tenant {
         );
         let fetcher = Fetcher::new(config.fetch.clone())?;
         let management = Arc::new(Management::new(&config.logto, issuer.as_str(), fetcher)?);
-        let url = match &config.server.public_url {
-            Some(url) => url.clone(),
-            None => PublicUrl::of_address(config.server.listen),
-        };
-        let resources = match &config.resource.url {
-            Some(one) => vec![one.clone()],
-            None => ["/mcp", "/sse"].map(|path| url.join(path)).to_vec(),
-        };
+        let (url, resources) = (config.public_url(), config.resource_indicators());
         let leads_to = match config.registration.mode {
             Mode::Bridge => LeadsTo::Bridge(url.join("/callback")),
             Mode::Off => LeadsTo::Agent,
@@ -86,7 +66,5 @@ impl Tenant {
 
 /// Those that an API resource has to have.
 pub(super) fn of_resource(scopes: &Scopes) -> impl Iterator<Item = &Scope> {
-    scopes
-        .iter()
-        .filter(|scope| !NOT_OF_A_RESOURCE.contains(&scope.as_str()))
+    scopes.iter().filter(|scope| is_of_resource(scope.as_str()))
 }

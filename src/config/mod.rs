@@ -106,6 +106,26 @@ pub struct ResourceConfig {
     pub required_scopes: Scopes,
 }
 
+impl Config {
+    /// Where clients reach this server: the URL that is set, else the address listened on.
+    #[must_use]
+    pub fn public_url(&self) -> PublicUrl {
+        let set = self.server.public_url.clone();
+        set.unwrap_or_else(|| PublicUrl::of_address(self.server.listen))
+    }
+
+    /// Resource indicators of the endpoints (RFC 8707), to the character: the one that is set for all,
+    /// else the URL of each, that of `/mcp` first.
+    #[must_use]
+    pub fn resource_indicators(&self) -> Vec<String> {
+        let url = self.public_url();
+        match &self.resource.url {
+            Some(one) => vec![one.clone()],
+            None => ["/mcp", "/sse"].map(|path| url.join(path)).to_vec(),
+        }
+    }
+}
+
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {

@@ -30,6 +30,13 @@ pub struct Application {
     /// Whatever its maker keeps there.
     #[serde(default)]
     pub custom_data: Value,
+    /// Where Logto sends users back to.
+    #[serde(
+        default,
+        rename = "oidcClientMetadata",
+        deserialize_with = "redirect_uris"
+    )]
+    pub redirect_uris: Vec<String>,
 }
 
 /// Kinds of applications that Usher makes.
@@ -106,6 +113,19 @@ fn client_metadata<S: serde::Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     json!({ "redirectUris": redirect_uris, "postLogoutRedirectUris": [] }).serialize(serializer)
+}
+
+fn redirect_uris<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct ClientMetadata {
+        #[serde(default)]
+        redirect_uris: Vec<String>,
+    }
+
+    Ok(ClientMetadata::deserialize(deserializer)?.redirect_uris)
 }
 
 const APPLICATIONS: &str = "applications";
@@ -263,6 +283,23 @@ impl Management {
         self.write("application", Method::POST, &path, &body)
             .await?;
         Ok(())
+    }
+
+    /// What of its users' data it may ask for, as `email`.
+    ///
+    /// # Errors
+    /// See [`LogtoError`].
+    pub async fn user_consent_scopes(&self, id: &str) -> Result<Vec<String>, LogtoError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Granted {
+            #[serde(default)]
+            user_scopes: Vec<String>,
+        }
+
+        let path = [APPLICATIONS, id, "user-consent-scopes"];
+        let granted: Granted = self.read("application", &path, &[]).await?;
+        Ok(granted.user_scopes)
     }
 
     /// Takes one scope of an API resource away from what users may be asked for.

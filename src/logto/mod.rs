@@ -13,6 +13,7 @@ mod config;
 mod error;
 mod management;
 mod people;
+mod scopes;
 mod tenant;
 mod token;
 
@@ -23,4 +24,5 @@ pub use config::Config;
 pub use error::LogtoError;
 pub use management::{Management, Page};
 pub use people::{Grant, User};
+pub use scopes::{USER_SCOPES, is_of_resource, is_user_scope};
 pub use tenant::{ApiResource, ApiScope, Hook, Role};

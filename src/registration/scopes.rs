@@ -7,22 +7,11 @@ use std::time::Duration;
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
-    logto::{ConsentScopes, LogtoError, Management},
+    logto::{ConsentScopes, LogtoError, Management, USER_SCOPES},
     scope::{Scope, Scopes},
 };
 
 const KEPT_FOR: Duration = Duration::from_secs(60);
-
-/// What a third-party application may ask a user for about that user.
-const USER_SCOPES: [&str; 7] = [
-    "profile",
-    "email",
-    "phone",
-    "address",
-    "custom_data",
-    "identities",
-    "roles",
-];
 
 /// The ids of our resources' scopes.
 #[derive(Debug)]

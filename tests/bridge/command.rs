@@ -294,3 +294,29 @@ async fn a_webhook_is_set_up_once_and_its_key_is_not_shown() {
     assert!(!text.contains("r0tated") && !text.contains(&key), "{text}");
     assert_eq!(logto.count("PATCH "), 0);
 }
+
+#[actix_web::test]
+async fn check_takes_the_settings_of_serve_and_says_by_its_exit_code_what_it_found() {
+    let bridge = Bridge::start().await;
+    let url = bridge.url.as_str();
+
+    let walk = ["check", "--set", "registration.mode=off", "--json"];
+    let output = usher(&bridge.logto, url, &walk).await;
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let problems = findings.iter().filter(|one| one["verdict"] == "problem");
+    let problems: Vec<_> = problems.map(|one| &one["check"]).collect();
+    assert_eq!(problems, ["settings"], "{report:#}");
+
+    let walk = ["check", "--public-url", url, "--strict"];
+    let output = usher(&bridge.logto, url, &walk).await;
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("management api"), "{said}");
+    assert!(!said.contains(M2M.1));
+
+    let nothing = usher(&bridge.logto, url, &["check"]).await;
+    assert_eq!(nothing.status.code(), Some(2));
+    bridge.stop().await;
+}

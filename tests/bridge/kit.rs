@@ -29,6 +29,9 @@ pub(crate) struct Bridge {
     pub(crate) logto: Logto,
     pub(crate) clock: Clock,
     pub(crate) url: String,
+    /// What it was started with, and its public URL.
+    #[cfg(feature = "cli")]
+    pub(crate) config: Config,
     running: Option<Running>,
 }
 
@@ -85,16 +88,24 @@ impl Bridge {
         config.logto.client_id = Some(M2M.0.to_owned());
         config.logto.client_secret = Some(Secret::new(M2M.1));
         change(&mut config);
+        #[cfg(feature = "cli")]
+        let mut started_with = config.clone();
         let clock = Clock::manual(Timestamp::from_unix_seconds(NOW));
         let running = Server::new(config).clock(clock.clone()).start().unwrap();
         let url = running.url().to_string();
         for path in ["/mcp", "/sse"] {
             logto.add_resource(&url.parse::<PublicUrl>().unwrap().join(path));
         }
+        #[cfg(feature = "cli")]
+        {
+            started_with.server.public_url = Some(url.parse().unwrap());
+        }
         Self {
             logto,
             clock,
             url,
+            #[cfg(feature = "cli")]
+            config: started_with,
             running: Some(running),
         }
     }

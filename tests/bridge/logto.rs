@@ -9,7 +9,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use actix_web::{
@@ -19,6 +19,7 @@ use actix_web::{
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use mcp_usher::time::Clock;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
@@ -68,10 +69,14 @@ pub(crate) struct State {
     seen: usize,
     /// Whether the user cancels instead of consenting.
     pub(crate) cancels: bool,
+    /// Whether nobody has signed in yet.
+    pub(crate) is_signed_out: bool,
     /// What the last authorization request asked.
     pub(crate) asked: HashMap<String, String>,
     /// The member of discovery that says otherwise.
     pub(crate) metadata: Value,
+    /// What its clock is ahead of the true time, in seconds.
+    pub(crate) clock_ahead: u64,
     roles: Vec<Value>,
     pub(crate) hooks: Vec<Value>,
     grants: HashMap<String, Vec<Value>>,
@@ -109,6 +114,13 @@ impl Logto {
         let scopes = ["mcp:tools", "notes:read"]
             .map(|name| json!({ "id": format!("{id}-{name}").replace(':', "-"), "name": name }));
         state.scopes.insert(id, scopes.to_vec());
+    }
+
+    #[cfg(feature = "cli")]
+    pub(crate) fn rename_resource(&self, indicator: &str, to: &str) {
+        let mut state = self.state();
+        let mut all = state.resources.iter_mut();
+        all.find(|one| one["indicator"] == indicator).unwrap()["indicator"] = json!(to);
     }
 
     /// What goes wrong with the n-th request to the Management API from now on, by 0.
@@ -169,6 +181,7 @@ impl Logto {
             "token_endpoint": at("/token"), "revocation_endpoint": at("/token/revocation"),
             "jwks_uri": at("/jwks"), "userinfo_endpoint": at("/me"),
             "introspection_endpoint": at("/token/introspection"),
+            "scopes_supported": ["openid", "offline_access", "profile", "email", "urn:logto:scope:sessions"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
         });
@@ -236,6 +249,9 @@ impl Logto {
                     granted.push(scope);
                 }
             }
+        }
+        if state.is_signed_out {
+            return see_other(&format!("{}/sign-in", self.issuer), &[("app_id", "a")]);
         }
         let code = state.id("code");
         let kept = json!({
@@ -378,6 +394,12 @@ impl Logto {
             && !state.applications.contains_key(*id)
         {
             return not_found();
+        }
+        if let (&Method::GET, ["applications", id, "user-consent-scopes"]) =
+            (request.method(), path)
+        {
+            let granted = state.consent_scopes.get(*id).cloned().unwrap_or_default();
+            return HttpResponse::Ok().json(json!({ "userScopes": granted["userScopes"] }));
         }
         if let ["applications", id, "user-consent-scopes", which @ ..] = path {
             return state.consent(id, which, body);
@@ -542,6 +564,13 @@ impl State {
         })
     }
 
+    #[cfg(feature = "cli")]
+    pub(crate) fn set_token_lifetime(&mut self, seconds: u64) {
+        for resource in &mut self.resources {
+            resource["accessTokenTtl"] = json!(seconds);
+        }
+    }
+
     fn id(&mut self, kind: &str) -> String {
         self.made += 1;
         format!("{kind}{}x", self.made)
@@ -552,14 +581,33 @@ async fn answer(request: HttpRequest, body: Bytes, logto: Data<Logto>) -> HttpRe
     let form: HashMap<String, String> = form_urlencoded::parse(&body).into_owned().collect();
     let query = form_urlencoded::parse(request.query_string().as_bytes());
     match request.path() {
-        "/oidc/.well-known/openid-configuration" => HttpResponse::Ok().json(logto.metadata()),
+        "/oidc/.well-known/openid-configuration" => {
+            let now = Clock::system().now().as_unix_seconds() + logto.state().clock_ahead;
+            let now = UNIX_EPOCH + Duration::from_secs(now);
+            HttpResponse::Ok()
+                .insert_header(header::Date(now.into()))
+                .json(logto.metadata())
+        }
         "/oidc/jwks" => HttpResponse::Ok().json(json!({ "keys": [logto.key.jwk()] })),
         "/oidc/auth" => logto.authorize(&query.into_owned().collect()),
         "/oidc/token" => logto.token(&request, &form),
         "/oidc/token/revocation" => logto.revoke(&form),
+        "/oidc/token/introspection" => introspect(&request, &form),
+        "/oidc/me" => refused(401, "invalid_token"),
         path if path.starts_with("/api/") => logto.manage(&request, &body).await,
         _ => HttpResponse::NotFound().body("Not Found"),
     }
+}
+
+/// Nobody here has an opaque token that lives; a JWT is none to be asked about.
+fn introspect(request: &HttpRequest, form: &HashMap<String, String>) -> HttpResponse {
+    if basic(request) != Some((M2M.0.to_owned(), M2M.1.to_owned())) {
+        return refused(401, "invalid_client");
+    }
+    if form.get("token").is_some_and(|token| token.contains('.')) {
+        return refused(400, "unsupported_token_type");
+    }
+    HttpResponse::Ok().json(json!({ "active": false }))
 }
 
 fn page(request: &HttpRequest, all: &[&Value]) -> HttpResponse {

@@ -7,6 +7,9 @@
 
 #[cfg(feature = "cli")]
 #[cfg(test)]
+mod check;
+#[cfg(feature = "cli")]
+#[cfg(test)]
 mod command;
 #[cfg(test)]
 mod faults;
