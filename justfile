@@ -28,6 +28,10 @@ test-all *arguments:
 image *arguments:
     tests/image {{ arguments }}
 
+# Render the Helm chart in every way and judge the result (installs what is missing)
+chart *arguments:
+    tests/chart/run {{ arguments }}
+
 # The library's documentation, without warnings
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
@@ -47,6 +51,7 @@ dev *arguments:
 run *arguments:
     cargo run -- {{ arguments }}
 
-# Write docs/configuration.md anew
+# Write anew what is made from the settings: docs/configuration.md, and the Helm chart's schema and manifests
 configuration:
     cargo run --quiet -- config --markdown > docs/configuration.md
+    tests/chart/run --write
