@@ -38,9 +38,9 @@ pub(super) fn told(result: Result<HttpResponse, Refusal>) -> HttpResponse {
     result.unwrap_or_else(|refusal| refused(&refusal))
 }
 
-/// Leads to a redirect or to a page.
-pub(super) fn went(result: Result<HttpResponse, PageError>) -> HttpResponse {
-    result.unwrap_or_else(|error| error_page(&error))
+/// Leads to a redirect or to a page, whose assets are below the path `base`.
+pub(super) fn went(base: &str, result: Result<HttpResponse, PageError>) -> HttpResponse {
+    result.unwrap_or_else(|error| error_page(base, &error))
 }
 
 /// A refusal in OAuth's form (RFC 6749 §5.2, RFC 7591 §3.2.2).
@@ -105,7 +105,7 @@ pub(super) fn with_query(uri: &str, parameters: &[(&str, &str)]) -> String {
     format!("{uri}{joint}{}", query.finish())
 }
 
-fn error_page(error: &PageError) -> HttpResponse {
+fn error_page(base: &str, error: &PageError) -> HttpResponse {
     let (status, what, then) = match error {
         PageError::UnknownClient => (
             StatusCode::BAD_REQUEST,
@@ -146,7 +146,7 @@ fn error_page(error: &PageError) -> HttpResponse {
         ),
     };
     let body = html! { h1 { (what) } p { (then) } };
-    let mut answer = page(status, what, body);
+    let mut answer = page(status, what, base, body);
     if let PageError::Unavailable(retry_after) = error {
         let seconds = retry_after.map_or(RETRY_AFTER_SECONDS, |after| after.as_secs().max(1));
         answer
@@ -156,7 +156,7 @@ fn error_page(error: &PageError) -> HttpResponse {
     answer
 }
 
-fn page(status: StatusCode, title: &str, body: Markup) -> HttpResponse {
+fn page(status: StatusCode, title: &str, base: &str, body: Markup) -> HttpResponse {
     let mut answer = HttpResponse::build(status);
     for header in page::HEADERS {
         answer.insert_header(header);
@@ -167,7 +167,7 @@ fn page(status: StatusCode, title: &str, body: Markup) -> HttpResponse {
             page::content_security_policy(&[]),
         ))
         .content_type("text/html; charset=utf-8")
-        .body(page::frame(title, body).into_string())
+        .body(page::frame_below(title, base, body).into_string())
 }
 
 /// The body, if it came whole and within the limit.
@@ -198,4 +198,26 @@ pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
     scheme
         .eq_ignore_ascii_case("bearer")
         .then_some(token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::MessageBody as _;
+
+    use super::*;
+
+    #[test]
+    fn below_a_prefix_a_page_finds_its_stylesheet_there() {
+        for (base, link) in [
+            ("", "\"/assets/usher.css\""),
+            ("/ai", "\"/ai/assets/usher.css\""),
+        ] {
+            let page = went(base, Err(PageError::Unreadable));
+
+            let Ok(body) = page.into_body().try_into_bytes() else {
+                panic!("no body")
+            };
+            assert!(String::from_utf8_lossy(&body).contains(link), "{body:?}");
+        }
+    }
 }

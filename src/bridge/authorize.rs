@@ -31,7 +31,7 @@ const OFFLINE_ACCESS: &str = "offline_access";
 
 pub(super) async fn get(bridge: web::Data<Bridge>, request: HttpRequest) -> HttpResponse {
     let parameters = Parameters::parse(request.query_string().as_bytes());
-    answer::went(begin(&bridge, &request, &parameters).await)
+    answer::went(&bridge.base, begin(&bridge, &request, &parameters).await)
 }
 
 pub(super) async fn post(
@@ -40,9 +40,12 @@ pub(super) async fn post(
     body: Result<web::Bytes, Error>,
 ) -> HttpResponse {
     let Ok(body) = answer::whole(body) else {
-        return answer::went(Err(PageError::Unreadable));
+        return answer::went(&bridge.base, Err(PageError::Unreadable));
     };
-    answer::went(begin(&bridge, &request, &Parameters::parse(&body)).await)
+    answer::went(
+        &bridge.base,
+        begin(&bridge, &request, &Parameters::parse(&body)).await,
+    )
 }
 
 /// What the client wants asked again, or not asked at all.

@@ -34,7 +34,10 @@ const CODE_BYTES_MAX: usize = 2_048;
 
 pub(super) async fn get(bridge: web::Data<Bridge>, request: HttpRequest) -> HttpResponse {
     let parameters = Parameters::parse(request.query_string().as_bytes());
-    answer::went(come_back(&bridge, &request, &parameters).await)
+    answer::went(
+        &bridge.base,
+        come_back(&bridge, &request, &parameters).await,
+    )
 }
 
 async fn come_back(

@@ -67,6 +67,8 @@ pub(crate) struct Rooms<'a> {
 pub(crate) struct Bridge {
     /// Our issuer: the public URL, to the character.
     issuer: String,
+    /// The public URL's path, below which pages find their assets.
+    base: String,
     callback: String,
     resources: Resources,
     metadata: Bytes,
@@ -84,6 +86,7 @@ impl Bridge {
         let registers = registry.admission().is_open();
         Self {
             issuer: url.as_str().to_owned(),
+            base: url.path().to_owned(),
             callback: url.join("/callback"),
             metadata: metadata::document(url, registry.scopes(), registers),
             resources: Resources::of(rooms.resources),

@@ -64,6 +64,16 @@ pub fn frame(title: &str, body: Markup) -> Markup {
     framed(title, "card", "", &body)
 }
 
+/// The same with its assets below the path `base`, which is empty at an origin's root.
+#[must_use]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a body is written in the call and used nowhere else"
+)]
+pub fn frame_below(title: &str, base: &str, body: Markup) -> Markup {
+    framed(title, "card", base, &body)
+}
+
 /// The same, wider: for a page that shows lines of code rather than a form. Its assets are below the
 /// path `base`, which is empty at an origin's root.
 #[must_use]

@@ -187,7 +187,11 @@ fn preflight(request: &HttpRequest, readers: HeaderValue) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     response
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, readers))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE"))
+        // PUT is how a client changes its registration (RFC 7592 §2.2).
+        .insert_header((
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, POST, PUT, DELETE",
+        ))
         .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"))
         .insert_header((header::VARY, "Origin"));
     // The origin is one of ours, or the document is public: any header may be sent.
