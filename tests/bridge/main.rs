@@ -18,6 +18,8 @@ mod kit;
 #[cfg(test)]
 mod logto;
 #[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod registration;
 #[cfg(test)]
 mod sign_in;
