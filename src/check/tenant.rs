@@ -9,7 +9,7 @@ use crate::{
     fetch::Fetcher,
     logto::{Application, LogtoError, Management, is_of_resource, is_user_scope},
     metadata::Issuer,
-    registration::{Mode, client_of},
+    registration::{Client as Agent, Mode, client_of},
     scope::Scope,
 };
 
@@ -169,7 +169,10 @@ fn bridged(
         .filter_map(|one| client_of(one).map(|client| (one, client)));
     let agents: Vec<_> = agents.filter(|(_, client)| !client.disabled).collect();
     let comes_back = |application: &Application| application.redirect_uris.contains(&callback);
-    let lost: Vec<_> = agents.iter().filter(|(one, _)| !comes_back(one)).collect();
+    let lost: Vec<_> = agents
+        .iter()
+        .filter(|(one, client)| !comes_back(one) && !leads_to_itself(one, client))
+        .collect();
     if let [(first, _), ..] = lost.as_slice() {
         findings.problem(
             "callback",
@@ -205,6 +208,13 @@ fn bridged(
             id: client.id,
         })
     })
+}
+
+/// Made while there was no bridge: it is none of the bridge's.
+fn leads_to_itself(application: &Application, client: &Agent) -> bool {
+    let own = &client.details.redirect_uris;
+    let is_own = |uri: &String| own.iter().any(|one| one.as_str() == uri);
+    !application.redirect_uris.is_empty() && application.redirect_uris.iter().all(is_own)
 }
 
 fn pkce(agents: &[Application], findings: &mut Findings<'_>) {

@@ -40,6 +40,7 @@ const ABOVE_ZERO: &[&str] = &[
     "registration.per_hour",
     "registration.clients_max",
     "registration.per_developer_max",
+    "registration.prune_after",
     "skills.max",
     "skills.bytes_max",
     "task.max",

@@ -6,6 +6,7 @@ use crate::{
     scope::Scopes,
     seal::{SealError, Sealer},
     secret::{Secret, SecretError},
+    units::HumanDuration,
 };
 
 /// Settings of registration.
@@ -27,6 +28,9 @@ pub struct Config {
     pub clients_max: usize,
     /// Agents that one developer may have by the portal. Above zero; default 20.
     pub per_developer_max: usize,
+    /// Deletes agents that registered themselves so long ago and for which no user has a grant that
+    /// lives. Above zero; default none: they stay.
+    pub prune_after: Option<HumanDuration>,
     /// The header in which a balancer in front of us names its client. Default none.
     pub address_header: Option<String>,
     /// Checks and writes down registrations, and makes no client. Default false.
@@ -74,6 +78,7 @@ impl Default for Config {
             per_hour: 100,
             clients_max: 1_000,
             per_developer_max: 20,
+            prune_after: None,
             address_header: None,
             dry_run: false,
             key_file: None,

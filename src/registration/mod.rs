@@ -14,15 +14,18 @@ mod record;
 mod registrar;
 mod registry;
 mod scopes;
+mod unused;
 
 pub(crate) use admission::{Admission, Refused};
 pub use config::{Config, KeyError, Mode, Who};
 pub(crate) use directory::Directory;
-pub(crate) use logto::{LeadsTo, LogtoRegistrar};
 #[cfg(feature = "cli")]
-pub(crate) use logto::{client_of, is_half_made};
+pub(crate) use logto::client_of;
+pub(crate) use logto::{LeadsTo, LogtoRegistrar};
 pub(crate) use registrar::{
     Client, GrantingUser, GrantingUsers, Links, NamedSecret, NewClient, NewSecret, Origin,
     Registered, Registrar, RegistrarError,
 };
 pub(crate) use registry::{NotRegistered, Registry};
+#[cfg(feature = "cli")]
+pub(crate) use unused::unused;

@@ -115,7 +115,7 @@ impl Mounted {
                 let registration = &config.registration;
                 let registrar = match registrar {
                     Some(registrar) => registrar,
-                    None => registrar_of(&config, &issuer, &url, &resources, &fetcher)?,
+                    None => registrar_of(&config, &issuer, &url, &resources, (&fetcher, &clock))?,
                 };
                 let scopes = &config.resource.scopes;
                 let registry = Registry::new(registration, scopes, registrar, metrics.clone());
@@ -341,7 +341,7 @@ fn registrar_of(
     issuer: &Issuer,
     url: &PublicUrl,
     resources: &ProtectedResources,
-    fetcher: &Fetcher,
+    (fetcher, clock): (&Fetcher, &Clock),
 ) -> Result<Arc<dyn Registrar>, ServerError> {
     if !config.logto.is_set() {
         return Err(ServerError::NoRegistrar);
@@ -351,11 +351,11 @@ fn registrar_of(
     let indicators = resources
         .documents()
         .map(|(_, document)| document.resource.clone());
-    Ok(Arc::new(LogtoRegistrar::new(
-        management,
-        leads_to(config, url),
-        indicators.collect(),
-    )))
+    let registrar = LogtoRegistrar::new(management, leads_to(config, url), indicators.collect());
+    if let Some(unused_for) = config.registration.prune_after {
+        registrar.prune_after(unused_for.get(), clock.clone());
+    }
+    Ok(Arc::new(registrar))
 }
 
 /// Our own documents, one for each form of the well-known path.

@@ -135,7 +135,6 @@ impl Logto {
     }
 
     /// A user lets an application act for it.
-    #[cfg(feature = "cli")]
     pub(crate) fn grant(&self, user: &str, application: &str) {
         let grant = json!({ "id": "g", "payload": { "clientId": application }, "expiresAt": null });
         self.state()
@@ -146,7 +145,6 @@ impl Logto {
     }
 
     /// The newest application was made just now; all others long ago.
-    #[cfg(feature = "cli")]
     pub(crate) fn made_now(&self) -> String {
         let mut state = self.state();
         let all = state.applications.values_mut();

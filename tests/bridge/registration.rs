@@ -1,11 +1,14 @@
 //! Group R: what is taken, what is refused before Logto hears of it, and what becomes of it there.
 
-use std::io::Write as _;
+use std::{io::Write as _, time::Duration};
 
-use mcp_usher::registration::Who;
+use mcp_usher::{config::Config, registration::Who, units::HumanDuration};
 use serde_json::{Value, json};
 
-use crate::kit::{Bridge, REDIRECT_URI, Reply, client, public, send};
+use crate::{
+    kit::{Bridge, REDIRECT_URI, Reply, client, public, send},
+    logto::Fault,
+};
 
 /// R01
 #[actix_web::test]
@@ -370,4 +373,66 @@ impl Drop for File {
         let _gone = std::fs::remove_file(&self.path);
         assert!(!self.keep || std::thread::panicking());
     }
+}
+
+/// A sweep at the start: only what registered itself long ago, and nothing that a user has granted.
+#[actix_web::test]
+async fn a_server_deletes_agents_that_nobody_uses_and_no_others() {
+    let before = Bridge::start().await;
+    let (granted, unused) = (before.agent().await, before.agent().await);
+    before.logto.grant("alice", &granted);
+    before.register(&public()).await.is(201);
+    let newest = before.logto.made_now();
+    let logto = before.logto.clone();
+
+    // One question is not answered: nothing is deleted.
+    logto.fail(2, Fault::Status(422));
+    let asked = logto.count("GET /users");
+    let prunes = |config: &mut Config| {
+        config.registration.prune_after = Some(HumanDuration::from_secs(30 * 86_400));
+    };
+    let failing = Bridge::before(logto.clone(), prunes).await;
+    until(|| logto.count("GET /users") > asked + 1).await;
+    failing.stop().await;
+    assert_eq!(logto.count("DELETE "), 0);
+
+    let bridge = Bridge::before(logto.clone(), prunes).await;
+    until(|| logto.count("DELETE ") > 0).await;
+
+    {
+        let left = &logto.state().applications;
+        assert!(!left.contains_key(&unused));
+        assert!(left.contains_key(&newest) && left.contains_key(&granted));
+    }
+    bridge.stop().await;
+    before.stop().await;
+}
+
+async fn until(come: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if come() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it never came");
+}
+
+/// RFC 7592 §2.2 from a page: PUT is asked about first.
+#[actix_web::test]
+async fn a_page_may_change_a_registration() {
+    let bridge = Bridge::start().await;
+    let request = client().request(reqwest::Method::OPTIONS, bridge.at("/register/x"));
+    let request = request
+        .header("origin", &bridge.url)
+        .header("access-control-request-method", "PUT");
+
+    let reply = send(request).await.is(204);
+
+    let allowed = reply.header("access-control-allow-methods");
+    assert!(
+        allowed.split(", ").any(|method| method == "PUT"),
+        "{allowed}"
+    );
+    bridge.stop().await;
 }

@@ -12,7 +12,10 @@
 
 mod change;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::future::{BoxFuture, FutureExt};
 use tokio::sync::oneshot;
@@ -22,11 +25,13 @@ use super::{
     RegistrarError,
     record::{Record, State},
     scopes::GrantableScopes,
+    unused::sweep,
 };
 use crate::{
     logto::{Application, ApplicationKind, Branding, LogtoError, Management, NewApplication},
     oauth::redirect_uri::RedirectUri,
     secret::Secret,
+    time::Clock,
 };
 
 /// Marks that are remembered until their applications are cleared away.
@@ -93,6 +98,15 @@ impl LogtoRegistrar {
             leads_to,
             undone: Mutex::default(),
         }))
+    }
+}
+
+impl LogtoRegistrar {
+    /// Deletes agents that registered themselves so long ago and that nobody uses, now and every six
+    /// hours, while this is there. Needs a tokio runtime.
+    pub(crate) fn prune_after(&self, unused_for: Duration, clock: Clock) {
+        let management = Arc::clone(&self.0.management);
+        tokio::spawn(sweep(management, unused_for, clock));
     }
 }
 
@@ -321,8 +335,7 @@ pub(crate) fn client_of(application: &Application) -> Option<Client> {
 }
 
 /// Whether an application was begun by us, and never finished.
-#[cfg(feature = "cli")]
-pub(crate) fn is_half_made(application: &Application) -> bool {
+pub(super) fn is_half_made(application: &Application) -> bool {
     Record::of(application).is_some_and(|record| record.state == State::Making)
 }
 
