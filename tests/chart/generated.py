@@ -72,7 +72,7 @@ def closed(properties, about):
 
 
 def schema():
-    """values.schema.json with the settings of the usher at hand; the rest of it is written by hand."""
+    """values.schema.json with the settings as they are; the rest of it is written by hand."""
     whole = json.loads(SCHEMA.read_text())
     config, secrets = section_schemas(settings())
     sections = {name: closed(properties, f"[{name}]") for name, properties in config.items()}

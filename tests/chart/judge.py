@@ -368,6 +368,9 @@ def strays(objects):
 
 
 def judge_generated(write):
+    asked = run(USHER, "config", "--keys", "--json").stdout.splitlines()
+    known = {json.loads(line)["key"] for line in asked}
+    check("docs/configuration.md has the settings of the usher at hand", sorted(known ^ set(kit.settings())))
     for file, made in generated.FILES.items():
         if write:
             file.write_text(made())
