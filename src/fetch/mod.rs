@@ -55,7 +55,7 @@ pub struct Fetcher {
 pub struct Answer {
     /// The status code, whatever it is.
     pub status: StatusCode,
-    /// `Retry-After` in seconds, where it was sent in that form (RFC 9110 §10.2.3).
+    /// `Retry-After`, as seconds or as a date (RFC 9110 §10.2.3).
     pub retry_after: Option<Duration>,
     /// All of its header.
     pub headers: header::HeaderMap,
@@ -286,20 +286,53 @@ pub(crate) fn client_builder() -> reqwest::ClientBuilder {
         .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))
 }
 
+/// How long from the answer on. A date is held against the answer's own `Date`, which whoever has a clock
+/// sends (RFC 9110 §6.6.1): so it does not matter how far its clock is from ours. One that has passed is
+/// no time at all.
 fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
-    let seconds = headers
-        .get(header::RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(Duration::from_secs(seconds))
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let said = text(header::RETRY_AFTER)?;
+    if let Ok(seconds) = said.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let then = httpdate::parse_http_date(said).ok()?;
+    let now = httpdate::parse_http_date(text(header::DATE)?).ok()?;
+    Some(then.duration_since(now).unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn told(retry_after: &str, date: Option<&str>) -> Option<u64> {
+        let mut headers = header::HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, retry_after.parse().unwrap());
+        if let Some(date) = date {
+            headers.insert(header::DATE, date.parse().unwrap());
+        }
+        super::retry_after(&headers).map(|told| told.as_secs())
+    }
+
+    // F05
+    #[test]
+    fn when_to_come_back_is_told_in_seconds_or_as_a_date() {
+        let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        for (retry_after, seconds) in [
+            ("30", Some(30)),
+            (" 30 ", Some(30)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
+            ("Sunday, 06-Nov-94 08:50:07 GMT", Some(30)),
+            ("Sun Nov  6 08:50:07 1994", Some(30)),
+            ("Sun, 06 Nov 1994 08:49:07 GMT", Some(0)),
+            ("Sun, 06 Nov 1994", None),
+            ("-30", None),
+            ("soon", None),
+        ] {
+            assert_eq!(told(retry_after, date), seconds, "{retry_after}");
+        }
+        assert_eq!(told("Sun, 06 Nov 1994 08:50:07 GMT", None), None);
+        assert_eq!(told("30", None), Some(30));
+    }
 
     /// What asking a name says, of which the system knows that it is this machine.
     async fn ask_localhost(reach: Reach) -> FetchError {

@@ -40,7 +40,8 @@ impl Handler {
         let replay = replay.transpose()?;
         let progress_token = params.pointer("/_meta/progressToken").cloned();
         let changes = Some(self.changes().clone());
-        let clock = CallClock::new(self.0.config.input_deadline.get());
+        let answer_within = self.0.config.input_deadline.get();
+        let clock = CallClock::new(answer_within, self.0.metrics.clone());
         let class = self.0.policy.class(context.principal());
         let context = context.of_class(class);
         let context = context.with(progress_token, changes, |client| {

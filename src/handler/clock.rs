@@ -13,6 +13,8 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
+use crate::telemetry::{Limit, Metrics};
+
 /// One call's clock. Clones are the same.
 #[derive(Debug, Clone)]
 pub(super) struct CallClock(Arc<Inner>);
@@ -20,6 +22,8 @@ pub(super) struct CallClock(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     answer_within: Duration,
+    /// Where answers that are too late are counted.
+    metrics: Option<Metrics>,
     stood: Mutex<Stood>,
     changed: watch::Sender<()>,
 }
@@ -38,15 +42,20 @@ pub(super) struct Standing(CallClock);
 
 impl Default for CallClock {
     fn default() -> Self {
-        Self::new(Duration::MAX)
+        Self::with(Duration::MAX, None)
     }
 }
 
 impl CallClock {
     /// A clock of a call whose client may take so long for each answer.
-    pub(super) fn new(answer_within: Duration) -> Self {
+    pub(super) fn new(answer_within: Duration, metrics: Metrics) -> Self {
+        Self::with(answer_within, Some(metrics))
+    }
+
+    fn with(answer_within: Duration, metrics: Option<Metrics>) -> Self {
         Self(Arc::new(Inner {
             answer_within,
+            metrics,
             stood: Mutex::default(),
             changed: watch::Sender::default(),
         }))
@@ -65,6 +74,9 @@ impl CallClock {
     /// Ends when an answer that is awaited from now on is too late.
     pub(super) async fn answer_is_late(&self) {
         sleep(self.0.answer_within).await;
+        if let Some(metrics) = &self.0.metrics {
+            metrics.limit_hit(Limit::InputDeadline);
+        }
     }
 
     /// Ends when the clock, started now, shows `deadline`.
@@ -121,7 +133,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_clock_stands_while_anybody_waits_for_an_answer() {
-        let clock = CallClock::new(MINUTE);
+        let clock = CallClock::new(MINUTE, Metrics::new());
         let call = clock.clone();
         let over = tokio::spawn(async move {
             call.shows(MINUTE).await;
@@ -144,7 +156,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_may_take_only_so_long() {
-        let clock = CallClock::new(MINUTE);
+        let clock = CallClock::new(MINUTE, Metrics::new());
 
         assert!(timeout(MINUTE / 2, clock.answer_is_late()).await.is_err());
         timeout(MINUTE * 2, clock.answer_is_late()).await.unwrap();

@@ -30,6 +30,7 @@ mod params;
 mod permit;
 mod prompts;
 mod questions;
+mod refused;
 #[cfg(feature = "rmcp")]
 mod relay;
 mod replay;
@@ -153,7 +154,7 @@ impl Handler {
     ) -> Result<Self, HandlerError> {
         let catalog = catalog.into();
         catalog.now().compile()?;
-        let sealer = Sealer::new(clock.clone(), config.input_deadline)?;
+        let sealer = Sealer::new(clock.clone(), config.input_deadline, metrics.clone())?;
         let tasks = Tasks::new(config.tasks, clock, metrics.clone());
         Ok(Self(Arc::new(Inner {
             config,

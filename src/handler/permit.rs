@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{CallContext, Entries, Handler, ToolError, params::resource_not_found, skills};
+use super::{
+    CallContext, Entries, Handler, ToolError, params::resource_not_found, refused::Refused, skills,
+};
 use crate::{
     auth::Principal,
     policy::{
@@ -130,20 +132,22 @@ impl Handler {
         let Some(entry) = entry_of(method, get("name"), get("uri"), get("ref")) else {
             return Ok(());
         };
-        let judged = self
-            .view(context.principal())
-            .judge(entry, now.declared(entry));
-        match judged {
-            Decision::Allowed(_) => self.count(context.principal(), entry).map_err(Into::into),
+        let caller = context.principal();
+        let refused = |why| self.refused(caller, method, entry.name, why);
+        match self.view(caller).judge(entry, now.declared(entry)) {
+            Decision::Allowed(_) => self.count(caller, entry).map_err(|too_soon| {
+                refused(Refused::Rate);
+                too_soon.into()
+            }),
             Decision::Lacks(needed) => {
-                self.0.metrics.refused("insufficient_scope");
+                refused(Refused::Scopes(&needed));
                 Err(self.lacking(method, &needed))
             }
             Decision::Denied(denial) => {
-                self.0.metrics.refused("policy");
+                refused(Refused::Policy);
                 if let Some(left_out) = self.0.refusal_lines.admit() {
                     let (kind, name) = (entry.kind.as_str(), entry.name);
-                    let caller = context.principal().owner().pseudonym();
+                    let caller = caller.pseudonym();
                     let name: String = name.chars().take(NAME_SHOWN).collect();
                     tracing::info!(kind, name, %denial, %caller, left_out, "call refused");
                 }
@@ -164,9 +168,7 @@ impl Handler {
             else {
                 continue;
             };
-            let metrics = &self.0.metrics;
-            metrics.refused("rate");
-            metrics.limit_hit(match bucket {
+            self.0.metrics.limit_hit(match bucket {
                 _ if is_shared => Limit::RatesKept,
                 Bucket::Caller => Limit::RatePerPrincipal,
                 Bucket::Rule(_) => Limit::RatePerRule,

@@ -24,6 +24,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     auth::Owner,
     protocol::{Method, RpcError, codes},
+    telemetry::{Limit, Metrics},
     time::{Clock, Timestamp},
     units::HumanDuration,
 };
@@ -36,6 +37,8 @@ struct Inner {
     key: RandomizedNonceKey,
     clock: Clock,
     lifetime: HumanDuration,
+    /// Where states that come back too late are counted.
+    metrics: Metrics,
 }
 
 /// What one run knows and wants.
@@ -101,7 +104,11 @@ impl Sealer {
     ///
     /// # Errors
     /// Where the system has no randomness.
-    pub(super) fn new(clock: Clock, lifetime: HumanDuration) -> Result<Self, NoKey> {
+    pub(super) fn new(
+        clock: Clock,
+        lifetime: HumanDuration,
+        metrics: Metrics,
+    ) -> Result<Self, NoKey> {
         let mut secret = [0; 32];
         rand::fill(&mut secret).map_err(|_unspecified| NoKey(()))?;
         let key = RandomizedNonceKey::new(&AES_256_GCM, &secret).map_err(|_invalid| NoKey(()))?;
@@ -109,6 +116,7 @@ impl Sealer {
             key,
             clock,
             lifetime,
+            metrics,
         })))
     }
 
@@ -156,6 +164,7 @@ impl Sealer {
             .map_err(|_forged| refused())?;
         let state: State = serde_json::from_slice(opened).map_err(|_other_form| refused())?;
         if Timestamp::from_unix_seconds(state.ends) < self.0.clock.now() {
+            self.0.metrics.limit_hit(Limit::InputDeadline);
             return Err(refused());
         }
         Ok(state)

@@ -43,6 +43,19 @@ pub struct EndedCall<'a> {
     pub arguments: Option<&'a str>,
 }
 
+/// A call that its caller may not make, and that has not run.
+#[derive(Debug, Clone, Copy)]
+pub struct RefusedCall<'a> {
+    /// The method of the protocol.
+    pub method: &'static str,
+    /// The tool or prompt, where it has a name that can be shown.
+    pub name: Option<&'a str>,
+    /// Why, in a word: `policy`, `insufficient_scope` or `rate`.
+    pub reason: &'static str,
+    /// The scopes that it needs, where they are what is missing.
+    pub scopes: Option<&'a str>,
+}
+
 /// Whether anybody listens: for those who would have to prepare something.
 #[must_use]
 pub fn is_on() -> bool {
@@ -108,6 +121,21 @@ pub fn call_ended(caller: Caller<'_>, call: EndedCall<'_>) {
         outcome = call.outcome,
         duration_ms = call.duration.as_secs_f64() * 1_000.0,
         arguments = call.arguments,
+    );
+}
+
+/// A call was refused, in its answer or over HTTP.
+pub fn call_refused(caller: Caller<'_>, call: RefusedCall<'_>) {
+    info!(
+        target: TARGET,
+        event = "call_refused",
+        caller = %caller.name,
+        issuer = caller.issuer,
+        client_id = caller.client_id,
+        method = call.method,
+        name = call.name,
+        reason = call.reason,
+        scopes = call.scopes,
     );
 }
 

@@ -179,10 +179,14 @@ impl Door {
         Ok(principal)
     }
 
-    /// What a caller must have been granted for this very request.
+    /// What a caller must have been granted for this very request, which is refused otherwise.
     fn needed_scopes(&self, principal: &Principal, request: &Request, peek: &Peek) -> Scopes {
         let method = &request.method;
-        self.handler.needed_scopes(principal, method, peek)
+        let needed = self.handler.needed_scopes(principal, method, peek);
+        if !principal.scopes().covers(&needed) {
+            self.handler.challenged(principal, method, peek, &needed);
+        }
+        needed
     }
 
     /// Whether the caller was granted it.

@@ -243,6 +243,47 @@ async fn arguments_are_kept_where_that_is_wanted_and_names_by_a_key_stay() {
     assert_ne!(names[0], names[2]);
 }
 
+// X10: refused in the answer or by a challenge, a call is found in the same place.
+#[tokio::test]
+async fn a_call_that_its_caller_may_not_make_is_a_line_of_its_own() {
+    let (file, rules) = (AuditFile::new("refused"), AuditFile::new("rules"));
+    let text = "[[policy.rules]]\ntools = [\"whoami\"]\nneeds = \"notes:read\"\n\n\
+                [[policy.rules]]\ntools = [\"whoami\"]\nsubjects = [\"bob\"]\neffect = \"deny\"\n";
+    fs::write(&rules.0, text).unwrap();
+    let path = rules.0.to_str().unwrap();
+    let flags = ["--config", path, "--set", &file.flag()];
+    let (scene, _usher) = Scene::of_binary(&flags).await;
+    let (alice, bob) = (scene.token("alice"), scene.token("bob"));
+    let whoami = |token| Ask::modern(&scene, token, 1, "tools/call", json!({ "name": "whoami" }));
+
+    let challenged = whoami(&alice).header("X-Request-ID", "challenged");
+    scene.ask(&challenged).await.is(403);
+    let denied = whoami(&bob).header("X-Request-ID", "denied");
+    scene.ask(&denied).await;
+
+    let of = |id: &str| {
+        let id = id.to_owned();
+        move |line: &Value| is("call_refused")(line) && line["spans"][0]["request.id"] == *id
+    };
+    let challenged = file.line(of("challenged")).await;
+    assert_eq!(challenged["reason"], "insufficient_scope");
+    assert_eq!(challenged["scopes"], "notes:read");
+    let denied = file.line(of("denied")).await;
+    assert_eq!(denied["reason"], "policy");
+    assert_eq!(denied.get("scopes"), None);
+    for line in [&challenged, &denied] {
+        assert_eq!(
+            (&line["method"], &line["name"]),
+            (&json!("tools/call"), &json!("whoami"))
+        );
+        assert_eq!(line["client_id"], "agent");
+        assert_eq!(line["caller"].as_str().unwrap().len(), 16);
+    }
+    assert_ne!(challenged["caller"], denied["caller"]);
+    let lines = file.lines().into_iter().filter(is("call_refused"));
+    assert_eq!(lines.count(), 2);
+}
+
 #[test]
 fn a_log_that_can_not_be_written_is_no_start() {
     for (set, named) in [

@@ -84,6 +84,8 @@ async fn a_question_that_is_never_answered_ends_with_its_call() {
         (&late["id"], &late["result"]["isError"]),
         (&json!(1), &json!(true))
     );
+    let limit = "usher_limit_hit_total{limit=\"handler.input_deadline\"}";
+    assert_eq!(scene.metric(limit), 1);
 
     // Too late, and so in vain.
     let roots = json!({ "roots": [] });
