@@ -19,8 +19,11 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{
-    BearerToken, CutOffs, Identity, Principal, Reason, config::CacheConfig, digest::Digest,
-    principal::Question,
+    BearerToken, CutOffs, Identity, Principal, Reason,
+    config::CacheConfig,
+    digest::Digest,
+    key_set::PublishedKey,
+    principal::{Evidence, Question},
 };
 use crate::{secret::Secret, time::Timestamp, units::HumanDuration};
 
@@ -34,10 +37,15 @@ pub(super) struct Verified {
 }
 
 /// What ends a verdict before the token's `exp` does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Validity {
-    /// A JWT: the withdrawal of a key. Holds the generation of keys it was verified with.
-    Keys(u64),
+    /// A JWT: the withdrawal of a key.
+    Key {
+        /// The one that signed it.
+        key: PublishedKey,
+        /// The generation of keys it was verified with.
+        generation: u64,
+    },
     /// An answer: its age, and an `exp` that nobody verified and that can only shorten it (K27).
     Answer {
         /// That `exp`, if one was seen.
@@ -163,8 +171,8 @@ impl Verdicts {
         token: &BearerToken<'_>,
         present: Present,
     ) -> Principal {
-        let (age, keys) = match verified.validity {
-            Validity::Keys(generation) => (None, Some(generation)),
+        let (age, keys, key) = match verified.validity {
+            Validity::Key { key, generation } => (None, Some(generation), Some(key)),
             Validity::Answer { unverified_expiry } => {
                 let config = &self.config;
                 let within = |time: HumanDuration| {
@@ -176,7 +184,7 @@ impl Verdicts {
                     stale_at: within(config.answer_ttl),
                     ends_at: within(HumanDuration::new(config.relied_on_for())),
                 };
-                (Some(age), None)
+                (Some(age), None, None)
             }
         };
         let question = age.map(|_| Question {
@@ -189,8 +197,9 @@ impl Verdicts {
         let known = self.verified.peek(&digest);
         let first_seen = known.and_then(|known| known.principal.first_seen());
         let first_seen = first_seen.unwrap_or(present.monotonic);
+        let evidence = question.map(Evidence::Question).or(key.map(Evidence::Key));
         let principal =
-            Principal::of_token(verified.identity, self.leeway, Some(first_seen), question);
+            Principal::of_token(verified.identity, self.leeway, Some(first_seen), evidence);
         let entry = Entry {
             principal: principal.clone(),
             age,

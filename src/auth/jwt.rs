@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     Algorithm, Check, Identity, IssuerConfig, Method, Reason,
     claims::{self, Claims},
-    key_set::{Candidates, KeySet},
+    key_set::{Candidates, KeySet, PublishedKey},
 };
 use crate::time::Timestamp;
 
@@ -47,8 +47,8 @@ const RULES: &[(Check, Rule)] = &[
 /// What a key set says about a token.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Signature {
-    /// A key of the set made it.
-    Good,
+    /// This key of the set made it.
+    Good(PublishedKey),
     /// It is refused, whatever other keys there may be.
     Bad(Reason),
     /// The set has no key that may have made it. A newer set could.
@@ -132,11 +132,10 @@ impl<'t> Jwt<'t> {
         }
         let verified = candidates
             .iter()
-            .any(|key| key.verifies(algorithm, self.message, &self.signature));
-        if verified {
-            Signature::Good
-        } else {
-            Signature::Bad(Reason::BadSignature)
+            .find(|key| key.verifies(algorithm, self.message, &self.signature));
+        match verified {
+            Some(key) => Signature::Good(key.published().clone()),
+            None => Signature::Bad(Reason::BadSignature),
         }
     }
 

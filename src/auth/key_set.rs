@@ -5,6 +5,8 @@
 //! malformed are left out, as §5 wants, but their ids are remembered: a token that names one is
 //! refused without asking the issuer again.
 
+use std::sync::Arc;
+
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
@@ -29,9 +31,12 @@ pub(super) struct Key {
     /// The only algorithm it may be used with, where the issuer says so. Logto's RSA key does not.
     algorithm: Option<Algorithm>,
     material: Material,
-    /// As published, to see whether it is the same one in the next set.
-    published: Value,
+    published: PublishedKey,
 }
+
+/// A key as published, to see whether it is the same one in the next set. Clones share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PublishedKey(Arc<Value>);
 
 #[derive(Debug)]
 enum Material {
@@ -104,10 +109,12 @@ impl KeySet {
 
     /// Whether every key of `older` is still published, unchanged.
     pub(super) fn keeps_all_of(&self, older: &Self) -> bool {
-        older
-            .keys
-            .iter()
-            .all(|old| self.keys.iter().any(|key| key.published == old.published))
+        older.keys.iter().all(|old| self.has(&old.published))
+    }
+
+    /// Whether this very key is among the usable ones.
+    pub(super) fn has(&self, published: &PublishedKey) -> bool {
+        self.keys.iter().any(|key| key.published == *published)
     }
 
     /// Whether it is the same set, in whatever order.
@@ -157,8 +164,13 @@ impl Key {
             id: jwk.kid,
             algorithm,
             material,
-            published: published.clone(),
+            published: PublishedKey(Arc::new(published.clone())),
         })
+    }
+
+    /// What names it beyond its set.
+    pub(super) fn published(&self) -> &PublishedKey {
+        &self.published
     }
 
     fn fits(&self, algorithm: Algorithm) -> bool {

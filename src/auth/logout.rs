@@ -90,7 +90,7 @@ impl Verifier {
         let jwt = Jwt::parse(token)?;
         let logout = check(&jwt, issuer)?;
         match issuer.signature(&jwt).await?.0 {
-            Signature::Good => Ok(logout),
+            Signature::Good(_) => Ok(logout),
             Signature::Bad(reason) => Err(reason.into()),
             Signature::UnknownKey => Err(Reason::UnknownKey.into()),
         }

@@ -11,7 +11,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::{claims, digest::Digest};
+use super::{claims, digest::Digest, key_set::PublishedKey};
 use crate::{
     scope::Scopes,
     secret::Secret,
@@ -31,9 +31,16 @@ struct Inner {
     pseudonym: Pseudonym,
     ends_at: Option<Timestamp>,
     issuance: Issuance,
-    /// Present where it is the issuer who says whether the token is good.
-    question: Option<Question>,
+    evidence: Option<Evidence>,
     verified_at: Instant,
+}
+
+/// Why a token counts as good, and so when it does no more.
+pub(super) enum Evidence {
+    /// Its issuer says so, and can be asked again.
+    Question(Question),
+    /// This key has signed it.
+    Key(PublishedKey),
 }
 
 /// What it takes to ask about a token again.
@@ -127,7 +134,7 @@ impl Principal {
         identity: Identity,
         leeway: Duration,
         first_seen: Option<Instant>,
-        question: Option<Question>,
+        evidence: Option<Evidence>,
     ) -> Self {
         let ends_at = identity.expires_at.map(|exp| exp.plus(leeway));
         let issuance = Issuance::of(&identity, first_seen);
@@ -136,7 +143,7 @@ impl Principal {
             issuance,
             verified_at: Instant::now(),
         };
-        Self::build(identity, vouched, question)
+        Self::build(identity, vouched, evidence)
     }
 
     /// One that another node has verified.
@@ -144,14 +151,14 @@ impl Principal {
         Self::build(identity, vouched, None)
     }
 
-    fn build(identity: Identity, vouched: Vouched, question: Option<Question>) -> Self {
+    fn build(identity: Identity, vouched: Vouched, evidence: Option<Evidence>) -> Self {
         let owner = Owner::of(&identity);
         Self(Arc::new(Inner {
             owner,
             pseudonym: owner.pseudonym(),
             ends_at: vouched.ends_at,
             issuance: vouched.issuance,
-            question,
+            evidence,
             identity,
             verified_at: vouched.verified_at,
         }))
@@ -219,7 +226,18 @@ impl Principal {
 
     /// What it takes to ask about the token again, where the issuer has to be asked.
     pub(super) fn question(&self) -> Option<&Question> {
-        self.0.question.as_ref()
+        match &self.0.evidence {
+            Some(Evidence::Question(question)) => Some(question),
+            Some(Evidence::Key(_)) | None => None,
+        }
+    }
+
+    /// The key that has signed the token, where one has.
+    pub(super) fn key(&self) -> Option<&PublishedKey> {
+        match &self.0.evidence {
+            Some(Evidence::Key(key)) => Some(key),
+            Some(Evidence::Question(_)) | None => None,
+        }
     }
 
     /// Whether both are known by one token, as far as can be told: by one verification of it, or by

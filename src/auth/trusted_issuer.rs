@@ -146,9 +146,9 @@ impl TrustedIssuer {
             .inspect_err(|reason| self.suspect_clocks(*reason, &jwt))?;
         let (signature, generation) = self.signature(&jwt).await?;
         match signature {
-            Signature::Good => Ok(Verified {
+            Signature::Good(key) => Ok(Verified {
                 identity: jwt.into_identity(&self.config)?,
-                validity: Validity::Keys(generation),
+                validity: Validity::Key { key, generation },
             }),
             Signature::Bad(reason) => Err(reason.into()),
             Signature::UnknownKey => Err(Reason::UnknownKey.into()),
@@ -172,9 +172,8 @@ impl TrustedIssuer {
             return;
         }
         let keys = self.keys.at_hand();
-        let signed = keys
-            .is_some_and(|edition| jwt.signature(&self.config, &edition.keys) == Signature::Good);
-        if signed {
+        let signed = keys.map(|edition| jwt.signature(&self.config, &edition.keys));
+        if matches!(signed, Some(Signature::Good(_))) {
             warn!(issuer = %self.config.issuer, %reason, "clocks differ by more than the leeway");
             self.counters.count_clock_skew();
         }

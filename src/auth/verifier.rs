@@ -42,6 +42,8 @@ pub enum Standing {
     Good,
     /// Its issuer is to be asked about it again.
     Due,
+    /// Nobody can say any more: its issuer has been out of reach for so long that its keys were given up.
+    Unknown,
     /// It would be refused now.
     Refused(Reason),
 }
@@ -145,7 +147,7 @@ impl Verifier {
             return Standing::Refused(Reason::CutOff);
         }
         let Some((desk, question)) = self.inner.question_about(caller) else {
-            return Standing::Good;
+            return self.inner.standing_of_key(caller);
         };
         match desk.look_up(&question.digest) {
             Remembered::Verified(_) => Standing::Good,
@@ -289,10 +291,24 @@ impl Inner {
 
     /// What it takes to ask about a caller's token again, and where; nothing where nobody is asked.
     fn question_about<'p>(&self, caller: &'p Principal) -> Option<(&Desk, &'p Question)> {
-        let question = caller.question()?;
+        Some((self.desk_of(caller)?, caller.question()?))
+    }
+
+    /// How a caller stands by the key that has signed its token.
+    fn standing_of_key(&self, caller: &Principal) -> Standing {
+        let (Some(key), Some(desk)) = (caller.key(), self.desk_of(caller)) else {
+            return Standing::Good;
+        };
+        match desk.issuer().keys().at_hand() {
+            Some(edition) if edition.keys.has(key) => Standing::Good,
+            Some(_) => Standing::Refused(Reason::UnknownKey),
+            None => Standing::Unknown,
+        }
+    }
+
+    fn desk_of(&self, caller: &Principal) -> Option<&Desk> {
         let mut desks = self.desks.iter();
-        let desk = desks.find(|desk| desk.issuer().is(caller.issuer()))?;
-        Some((desk, question))
+        desks.find(|desk| desk.issuer().is(caller.issuer()))
     }
 
     /// Whose rules a token is held against.

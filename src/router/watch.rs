@@ -104,6 +104,9 @@ impl Watch {
             let caller = open.caller();
             match self.standing(&caller) {
                 Standing::Refused(reason) => open.refuse(&caller, reason, now),
+                Standing::Unknown => {
+                    open.lose_token(&caller, CloseReason::TokenUnverified, now);
+                }
                 Standing::Due if open.is_in_use() => due.push(open),
                 Standing::Good | Standing::Due => {}
             }

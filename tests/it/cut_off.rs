@@ -8,7 +8,10 @@ use mcp_usher::{
 };
 use serde_json::{Value, json};
 
-use crate::kit::{Ask, Events, Mcp, Scene, Sse, eventually, mcp::call, scene::NOW, tools::Gate};
+use crate::kit::{
+    Ask, Events, Mcp, Scene, Sse, eventually, issuer::signing::SigningKey, mcp::call, scene::NOW,
+    tools::Gate,
+};
 
 /// How soon everything of a caller that is cut off has to be over.
 const SOON: Duration = Duration::from_secs(2);
@@ -143,4 +146,33 @@ async fn a_stream_without_a_session_ends_with_its_token() {
 
     assert_eq!(reason(&mut listening).await, "token_expired");
     scene.ask(&whoami(&scene, &short)).await.is(401);
+}
+
+// K37: what a withdrawn key keeps open ends at the sweep's pace, sessions or not; others' streams go on.
+#[actix_web::test]
+async fn a_key_that_is_withdrawn_takes_the_streams_of_its_callers() {
+    let scene = Scene::new().await;
+    let staying = SigningKey::new("ES256", "staying");
+    scene.issuer.publish(&[&scene.key, &staying]);
+    scene.running().verifier().forget_all();
+    let (leaves, stays) = (scene.token("alice"), staying.token(&scene.claims("alice")));
+    let mut bob = Sse::ready(&scene, &staying.token(&scene.claims("bob"))).await;
+    let mut sse = Sse::ready(&scene, &leaves).await;
+    let mcp = Mcp::ready(&scene, &leaves).await;
+    let mut stream = scene.events(&mcp.stream(&scene)).await;
+    let mut listening = listen(&scene, &leaves).await;
+
+    scene.issuer.publish(&[&staying]);
+    scene.running().verifier().forget_all();
+
+    let revoked = "closed: the access token is good no more";
+    assert_eq!(sse.events.farewell().await, revoked);
+    assert_eq!(stream.farewell().await, revoked);
+    assert_eq!(reason(&mut listening).await, "token_revoked");
+    scene.ask(&mcp.message(&call(1, "whoami"))).await.is(401);
+    let again = mcp.message(&call(2, "whoami"));
+    let again = again.with("Authorization", &format!("Bearer {stays}"));
+    scene.ask(&again).await.is(200);
+    bob.call(3, "whoami").await;
+    scene.sessions(2).await;
 }

@@ -182,7 +182,7 @@ impl Inspection {
         let ids: Vec<_> = keys.iter().flat_map(|edition| ids(&edition.keys)).collect();
         let seen = seen::keys(jwt.header("kid"), &ids);
         match found {
-            Ok(Signature::Good) => self.passed(Check::Signature, seen),
+            Ok(Signature::Good(_)) => self.passed(Check::Signature, seen),
             Ok(Signature::Bad(reason)) => self.failed(Check::Signature, reason.into(), seen),
             Ok(Signature::UnknownKey) => {
                 self.failed(Check::Signature, Reason::UnknownKey.into(), seen);

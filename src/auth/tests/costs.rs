@@ -44,7 +44,7 @@ fn recognise(scene: &Scene, header: &[u8], audiences: &Audiences, required: &Sco
 fn examine(text: &str, rules: &IssuerConfig, keys: &KeySet) -> Identity {
     let jwt = Jwt::parse(text).unwrap();
     jwt.check(rules, Timestamp::from_unix_seconds(NOW)).unwrap();
-    assert_eq!(jwt.signature(rules, keys), Signature::Good);
+    assert!(matches!(jwt.signature(rules, keys), Signature::Good(_)));
     jwt.into_identity(rules).unwrap()
 }
 

@@ -28,7 +28,7 @@ fn verdict_by(rules: &IssuerConfig, token: &str, jwks: &[Value]) -> Result<Ident
     let token = Jwt::parse(token)?;
     token.check(rules, Timestamp::from_unix_seconds(NOW))?;
     match token.signature(rules, &keys) {
-        Signature::Good => token.into_identity(rules),
+        Signature::Good(_) => token.into_identity(rules),
         Signature::Bad(reason) => Err(reason),
         Signature::UnknownKey => Err(Reason::UnknownKey),
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Scene, eventually, token};
 use crate::{
     auth::{
-        AuthError, Reason,
+        AuthError, Reason, Standing,
         fake_issuer::{Behaviour, Endpoint, FakeIssuer, signing::SigningKey},
     },
     units::HumanDuration,
@@ -315,7 +315,8 @@ async fn keys_that_could_not_be_had_anew_for_too_long_verify_nothing() {
         .issuer
         .behave(Endpoint::Keys, Behaviour::Answer(500, String::new()));
     eventually("a failure", async || scene.status().trouble).await;
-    assert!(scene.verify(&known).await.is_ok());
+    let caller = scene.verify(&known).await.unwrap();
+    assert_eq!(scene.verifier.standing(&caller), Standing::Good);
 
     scene.time_passes(Duration::from_secs(3_601)).await;
 
@@ -331,6 +332,8 @@ async fn keys_that_could_not_be_had_anew_for_too_long_verify_nothing() {
         );
     }
     assert!(!scene.verifier.is_ready());
+    assert_eq!(scene.verifier.standing(&caller), Standing::Unknown);
     scene.issuer.behave(Endpoint::Keys, Behaviour::Normal);
     eventually("the way back", async || scene.verify(&known).await.ok()).await;
+    assert_eq!(scene.verifier.standing(&caller), Standing::Good);
 }
