@@ -1,7 +1,7 @@
 //! What the tests are made of: a server with a bridge to the Logto of `logto`, and an agent with a
 //! browser.
 
-use std::{cell::RefCell, net::SocketAddr, sync::OnceLock, time::Duration};
+use std::{cell::RefCell, net::SocketAddr, time::Duration};
 
 use mcp_usher::{
     Server,
@@ -12,10 +12,10 @@ use mcp_usher::{
     time::{Clock, Timestamp},
     units::{HumanDuration, PublicUrl},
 };
-use reqwest::{RequestBuilder, header::HeaderMap, redirect::Policy};
 use serde_json::{Value, json};
 use url::Url;
 
+pub(crate) use crate::http::{Reply, client, send};
 use crate::logto::{Logto, M2M};
 
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -33,13 +33,6 @@ pub(crate) struct Bridge {
     #[cfg(feature = "cli")]
     pub(crate) config: Config,
     running: Option<Running>,
-}
-
-/// An answer.
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
 }
 
 /// A browser that keeps cookies, for one server.
@@ -269,17 +262,6 @@ impl Reply {
         assert_eq!(reply.header("cache-control"), "no-store");
         reply
     }
-
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
-    }
 }
 
 pub(crate) fn public() -> Value {
@@ -295,31 +277,4 @@ pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
     url.query_pairs()
         .find(|(key, _)| key == name)
         .map(|(_, value)| value.into_owned())
-}
-
-pub(crate) async fn send(request: RequestBuilder) -> Reply {
-    let response = request.send().await.unwrap();
-    Reply {
-        status: response.status().as_u16(),
-        headers: response.headers().clone(),
-        body: response.text().await.unwrap(),
-    }
-}
-
-pub(crate) fn client() -> &'static reqwest::Client {
-    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
-    CLIENT.get_or_init(build_client)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a client of the tests' own, which has to see every redirect"
-)]
-fn build_client() -> reqwest::Client {
-    reqwest::Client::builder()
-        .redirect(Policy::none())
-        .pool_max_idle_per_host(0)
-        .timeout(Duration::from_secs(20))
-        .build()
-        .unwrap()
 }

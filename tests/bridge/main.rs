@@ -14,6 +14,8 @@ mod command;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod kit;
 #[cfg(test)]
 mod logto;

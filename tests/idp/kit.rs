@@ -1,7 +1,7 @@
 //! What the tests are made of: a provider with a clock moved by hand, a browser that keeps cookies
 //! and fills in forms, and an agent that asks for tokens.
 
-use std::{cell::RefCell, collections::HashMap, net::SocketAddr, sync::OnceLock, time::Duration};
+use std::{cell::RefCell, collections::HashMap, net::SocketAddr, time::Duration};
 
 use actix_web::{dev::ServerHandle, rt};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -11,9 +11,11 @@ use mcp_usher::{
     secret::Secret,
     time::{Clock, Timestamp},
 };
-use reqwest::{Method, RequestBuilder, header::HeaderMap, redirect::Policy};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use url::Url;
+
+pub(crate) use crate::http::{Reply, client, send};
 
 pub(crate) const RESOURCE: &str = "http://127.0.0.1:3001/mcp";
 pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:5555/cb";
@@ -180,24 +182,7 @@ impl Agent<'_> {
     }
 }
 
-/// What came back.
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
-}
-
 impl Reply {
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
-    }
-
     pub(crate) fn error(&self) -> String {
         self.json()["error"].as_str().unwrap_or_default().to_owned()
     }
@@ -351,32 +336,6 @@ pub(crate) fn without_query(url: &str) -> String {
 
 /// One client for all tests, since building one reads the machine's certificates. It keeps no
 /// connection: each belongs to the runtime of the test that opened it.
-pub(crate) fn client() -> &'static reqwest::Client {
-    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
-    CLIENT.get_or_init(build_client)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a client of the tests' own, which has to see every redirect"
-)]
-fn build_client() -> reqwest::Client {
-    reqwest::Client::builder()
-        .redirect(Policy::none())
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap()
-}
-
-pub(crate) async fn send(request: RequestBuilder) -> Reply {
-    let response = request.send().await.unwrap();
-    Reply {
-        status: response.status().as_u16(),
-        headers: response.headers().clone(),
-        body: response.text().await.unwrap(),
-    }
-}
-
 pub(crate) async fn request(method: Method, url: &str) -> Reply {
     send(client().request(method, url)).await
 }

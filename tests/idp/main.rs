@@ -14,6 +14,9 @@ mod consent;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+#[path = "../bridge/http.rs"]
+mod http;
+#[cfg(test)]
 mod introspection;
 #[cfg(test)]
 mod kit;
