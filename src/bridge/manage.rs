@@ -9,7 +9,7 @@ use actix_web::{Error, HttpRequest, HttpResponse, http::StatusCode, web};
 
 use super::{Bridge, answer, error::Refusal, register::json_object};
 use crate::{
-    registration::{Client, NewClient},
+    registration::{Client, NewClient, Origin},
     telemetry::audit,
 };
 
@@ -91,5 +91,7 @@ async fn client(bridge: &Bridge, request: &HttpRequest) -> Result<Arc<Client>, R
         return Err(Refusal::InvalidToken);
     }
     let client = bridge.directory().find(id).await?;
+    // A shared client is nobody's to change, though nobody was told its token either.
+    let client = client.filter(|client| client.details.origin != Origin::Shared);
     client.ok_or(Refusal::InvalidToken)
 }

@@ -11,37 +11,14 @@ use serde_json::Value;
 
 use super::{Bridge, answer, error::Refusal};
 use crate::{
-    oauth::redirect_uri::RedirectUri,
+    oauth::{
+        client_information::{ClientInformation, RESPONSE_TYPES, grant_types},
+        redirect_uri::RedirectUri,
+    },
     registration::{Client, NewClient, Origin, Registered},
-    scope::Scopes,
     secret::Secret,
     telemetry::audit,
-    time::Timestamp,
 };
-
-/// RFC 7591 §3.2.1 and RFC 7592 §3: the client's id and its metadata as it was kept.
-#[derive(Debug, Serialize)]
-struct RegistrationAnswer<'a> {
-    client_id: &'a str,
-    client_id_issued_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_secret: Option<&'a str>,
-    /// 0: the secret does not expire.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_secret_expires_at: Option<u64>,
-    registration_client_uri: String,
-    registration_access_token: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_name: Option<&'a str>,
-    redirect_uris: Vec<&'a str>,
-    application_type: &'static str,
-    grant_types: &'static [&'static str],
-    response_types: [&'static str; 1],
-    token_endpoint_auth_method: &'static str,
-    scope: &'a Scopes,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    software_id: Option<&'a str>,
-}
 
 pub(super) async fn post(
     bridge: web::Data<Bridge>,
@@ -97,13 +74,16 @@ impl Bridge {
     /// What a client is told of itself.
     pub(super) fn described(&self, client: &Client, secret: Option<&Secret>) -> impl Serialize {
         let details = &client.details;
-        let answer = RegistrationAnswer {
+        // What is shared is nobody's to change.
+        let own = details.origin != Origin::Shared;
+        let answer = ClientInformation {
             client_id: &client.id,
             client_id_issued_at: details.registered_at,
             client_secret: secret.map(Secret::expose),
             client_secret_expires_at: secret.map(|_| 0),
-            registration_client_uri: format!("{}/register/{}", self.issuer, client.id),
-            registration_access_token: self.sealer.registration_access_token(&client.id),
+            registration_client_uri: own.then(|| format!("{}/register/{}", self.issuer, client.id)),
+            registration_access_token: own
+                .then(|| self.sealer.registration_access_token(&client.id)),
             client_name: details.name.as_deref(),
             redirect_uris: details
                 .redirect_uris
@@ -111,14 +91,10 @@ impl Bridge {
                 .map(RedirectUri::as_str)
                 .collect(),
             application_type: details.application_type.as_str(),
-            grant_types: if details.refreshes {
-                &["authorization_code", "refresh_token"]
-            } else {
-                &["authorization_code"]
-            },
-            response_types: ["code"],
+            grant_types: grant_types(details.refreshes),
+            response_types: RESPONSE_TYPES,
             token_endpoint_auth_method: details.authentication.as_str(),
-            scope: &details.scopes,
+            scope: Some(&details.scopes),
             software_id: details.software_id.as_deref(),
         };
         serde_json::to_value(answer).unwrap_or_default()

@@ -277,6 +277,8 @@ keys! {
         "Agents that one developer may make in the portal.";
     optional "registration.prune_after" = registration.prune_after, DURATION,
         "Deletes agents that registered themselves so long ago and that no user has a living grant for, at the start and every six hours; without it, they stay until `usher clients prune`. In front of Logto only.";
+    plain "registration.deduplicate" = registration.deduplicate, TRUTH,
+        "Gives programs that say the same of themselves one client, if it is public and its redirect URIs are all https; nobody but an operator may change it then.";
     optional "registration.address_header" = registration.address_header, "name of a header",
         "Where the balancer in front of this server writes its client's address, as X-Forwarded-For; the last in it counts. Without it, the peer's.";
     plain "registration.dry_run" = registration.dry_run, TRUTH,

@@ -1,7 +1,6 @@
 //! `/oidc/register`: an agent introduces itself, and anybody may (RFC 7591).
 
 use actix_web::{Error, HttpRequest, HttpResponse, http::StatusCode, web};
-use serde::Serialize;
 use serde_json::Value;
 use tracing::info;
 
@@ -14,31 +13,16 @@ use super::{
     provider::Provider,
     redirect_uri::RedirectUri,
 };
-use crate::{telemetry::audit, time::Timestamp};
+use crate::{
+    oauth::client_information::{ClientInformation, RESPONSE_TYPES, grant_types},
+    telemetry::audit,
+    time::Timestamp,
+};
 
 /// Seconds after which to come back when a table is full.
 pub(super) const RETRY_AFTER_FULL: u64 = 60;
 
 const MINUTE_SECONDS: u64 = 60;
-
-/// RFC 7591 §3.2.1: the client's id, and its metadata as it was kept.
-#[derive(Debug, Serialize)]
-struct RegistrationAnswer<'a> {
-    client_id: &'a str,
-    client_id_issued_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_secret: Option<&'a str>,
-    /// 0: the secret does not expire.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_secret_expires_at: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_name: Option<&'a str>,
-    redirect_uris: Vec<&'a str>,
-    application_type: &'static str,
-    grant_types: &'static [&'static str],
-    response_types: [&'static str; 1],
-    token_endpoint_auth_method: &'static str,
-}
 
 pub(super) async fn post(
     provider: web::Data<Provider>,
@@ -79,8 +63,8 @@ fn told<'a>(
     now: Timestamp,
     metadata: &'a VerifiedClientMetadata,
     registered: &'a Registered,
-) -> RegistrationAnswer<'a> {
-    RegistrationAnswer {
+) -> ClientInformation<'a> {
+    ClientInformation {
         client_id: &registered.client.id,
         client_id_issued_at: now,
         client_secret: registered.secret.as_deref(),
@@ -92,13 +76,14 @@ fn told<'a>(
             .map(RedirectUri::as_str)
             .collect(),
         application_type: metadata.application_type.as_str(),
-        grant_types: if metadata.refreshes {
-            &["authorization_code", "refresh_token"]
-        } else {
-            &["authorization_code"]
-        },
-        response_types: ["code"],
+        grant_types: grant_types(metadata.refreshes),
+        response_types: RESPONSE_TYPES,
         token_endpoint_auth_method: metadata.authentication.as_str(),
+        // All of its scopes may be asked for, and nothing of it is changed.
+        scope: None,
+        software_id: None,
+        registration_client_uri: None,
+        registration_access_token: None,
     }
 }
 

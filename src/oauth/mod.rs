@@ -6,6 +6,7 @@
 //! no answer is known here.
 
 pub(crate) mod basic;
+pub(crate) mod client_information;
 pub(crate) mod client_metadata;
 pub(crate) mod parameters;
 pub(crate) mod pkce;

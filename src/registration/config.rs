@@ -31,6 +31,9 @@ pub struct Config {
     /// Deletes agents that registered themselves so long ago and for which no user has a grant that
     /// lives. Above zero; default none: they stay.
     pub prune_after: Option<HumanDuration>,
+    /// Gives programs that say the same of themselves one client, where it has no secret and its users are
+    /// sent to a host by https. Nobody but an operator may change such a client. Default false.
+    pub deduplicate: bool,
     /// The header in which a balancer in front of us names its client. Default none.
     pub address_header: Option<String>,
     /// Checks and writes down registrations, and makes no client. Default false.
@@ -79,6 +82,7 @@ impl Default for Config {
             clients_max: 1_000,
             per_developer_max: 20,
             prune_after: None,
+            deduplicate: false,
             address_header: None,
             dry_run: false,
             key_file: None,

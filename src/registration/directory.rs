@@ -15,7 +15,8 @@ use tokio::{
 };
 
 use super::{
-    Client, GrantingUsers, NamedSecret, NewClient, NewSecret, Registered, Registrar, RegistrarError,
+    Client, GrantingUsers, NamedSecret, NewClient, NewSecret, Origin, Registered, Registrar,
+    RegistrarError,
 };
 
 /// Copies kept at most.
@@ -115,6 +116,19 @@ impl Directory {
         let all = self.all().await?;
         let is_owned = |client: &&Client| client.details.owner.as_deref() == Some(owner);
         Ok(all.iter().filter(is_owned).cloned().collect())
+    }
+
+    /// The shared client that says the same of itself. One that is shut out is one, too: it does not come
+    /// in again by registering anew.
+    pub(crate) async fn shared_like(
+        &self,
+        new: &NewClient,
+    ) -> Result<Option<Client>, RegistrarError> {
+        let all = self.all().await?;
+        let is_like = |client: &&Client| {
+            client.details.origin == Origin::Shared && client.details.says_the_same(new)
+        };
+        Ok(all.iter().find(is_like).cloned())
     }
 
     pub(crate) async fn secrets(&self, id: &str) -> Result<Vec<NamedSecret>, RegistrarError> {

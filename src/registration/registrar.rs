@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use url::Url;
 
 use crate::{
     oauth::{
@@ -14,6 +15,7 @@ use crate::{
     scope::Scopes,
     secret::Secret,
     time::Timestamp,
+    units::is_loopback,
 };
 
 /// Longest list of hosts in a name that people see.
@@ -25,6 +27,9 @@ const HOSTS_SHOWN_MAX: usize = 2;
 pub(crate) enum Origin {
     /// A program registered itself (RFC 7591): nobody looked at what it says.
     Registration,
+    /// The same, and whoever says the same of itself is this client too (`registration.deduplicate`). So
+    /// it belongs to nobody, and only an operator may change or delete it.
+    Shared,
     /// An operator made it.
     Operator,
     /// A developer made it, whom somebody let sign in; what it says is the developer's word alone.
@@ -255,7 +260,7 @@ impl NewClient {
         }
         let name = self.name.as_deref().unwrap_or("An agent without a name");
         match self.origin {
-            Origin::Registration | Origin::Portal => {
+            Origin::Registration | Origin::Shared | Origin::Portal => {
                 format!("{name} (unverified, leads to {hosts})")
             }
             Origin::Operator => name.to_owned(),
@@ -265,6 +270,40 @@ impl NewClient {
     /// Whether it can keep a secret.
     pub(crate) fn is_confidential(&self) -> bool {
         self.authentication != AuthenticationMethod::None
+    }
+}
+
+impl NewClient {
+    /// The client that it is where clients are shared, if it can be: one without a secret, whose users
+    /// are sent to a host by https alone. On the user's own device, whoever else runs there could say the
+    /// same, and would get in by what the user agreed to before.
+    pub(crate) fn shared(&self) -> Option<Self> {
+        let is_elsewhere = |uri: &RedirectUri| {
+            let url = Url::parse(uri.as_str());
+            url.is_ok_and(|url| url.scheme() == "https" && !is_loopback(&url))
+        };
+        let is_one_party = self.redirect_uris.iter().all(is_elsewhere);
+        let by_itself = self.origin == Origin::Registration && self.owner.is_none();
+        (by_itself && is_one_party && !self.is_confidential()).then(|| Self {
+            origin: Origin::Shared,
+            ..self.clone()
+        })
+    }
+
+    /// Whether it says all the same of itself, though at another time.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        let said = |one: &Self| {
+            let mut uris: Vec<String> = one
+                .redirect_uris
+                .iter()
+                .map(|uri| uri.as_str().to_owned())
+                .collect();
+            uris.sort();
+            let words = [&one.name, &one.software_id, &one.contact].map(Clone::clone);
+            let kind = (one.application_type, one.authentication, one.refreshes);
+            (uris, words, kind, one.scopes.clone(), one.links.clone())
+        };
+        said(self) == said(other)
     }
 }
 

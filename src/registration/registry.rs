@@ -33,6 +33,7 @@ pub(crate) struct Registry {
     per_developer_max: usize,
     address_header: Option<String>,
     dry_run: bool,
+    deduplicate: bool,
     metrics: Metrics,
     turn: Mutex<()>,
 }
@@ -89,6 +90,7 @@ impl Registry {
             per_developer_max: config.per_developer_max,
             address_header: config.address_header.clone(),
             dry_run: config.dry_run,
+            deduplicate: config.deduplicate,
             metrics,
             turn: Mutex::default(),
         })
@@ -160,6 +162,16 @@ impl Registry {
         if self.dry_run {
             return Err(NotRegistered::DryRun);
         }
+        let shared = new.shared().filter(|_| self.deduplicate);
+        if let Some(shared) = &shared
+            && let Some(client) = self.directory.shared_like(shared).await?
+        {
+            return Ok(Registered {
+                client,
+                secret: None,
+            });
+        }
+        let new = shared.as_ref().unwrap_or(new);
         if self.directory.count().await? >= self.clients_max {
             self.metrics.limit_hit(Limit::RegisteredClients);
             return Err(NotRegistered::Full);

@@ -43,7 +43,8 @@ pub(crate) async fn unused(
         }
         // What an operator or a developer made, or somebody else in the Console, is theirs to delete.
         client_of(application).is_some_and(|client| {
-            client.details.origin == Origin::Registration && age(application) > unused_for
+            let by_itself = matches!(client.details.origin, Origin::Registration | Origin::Shared);
+            by_itself && age(application) > unused_for
         })
     });
     if applications.is_empty() {

@@ -436,3 +436,53 @@ async fn a_page_may_change_a_registration() {
     );
     bridge.stop().await;
 }
+
+/// R28, with `registration.deduplicate`: who says the same is the same client, and nobody can change it.
+#[actix_web::test]
+async fn programs_of_one_party_may_share_a_client_and_no_credential() {
+    let bridge = Bridge::with(|config| config.registration.deduplicate = true).await;
+    let mut shared = public();
+    shared["redirect_uris"] = json!(["https://agent.example/cb"]);
+    let one = bridge.register(&shared).await.is(201).json();
+    let two = bridge.register(&shared).await.is(201).json();
+
+    assert_eq!(one["client_id"], two["client_id"]);
+    for told in [&one, &two] {
+        assert_eq!(told.get("registration_access_token"), None);
+        assert_eq!(told.get("registration_client_uri"), None);
+        assert_eq!(told.get("client_secret"), None);
+    }
+    assert_eq!(bridge.logto.state().applications.len(), 1);
+
+    // On the user's device, with a secret, or with another word of it: a client of its own.
+    let mut confidential = shared.clone();
+    confidential["token_endpoint_auth_method"] = json!("client_secret_basic");
+    let mut more = shared.clone();
+    more["redirect_uris"] = json!(["https://agent.example/cb", "https://evil.example/cb"]);
+    let mut named = shared.clone();
+    named["client_name"] = json!("Another");
+    let mut here = shared.clone();
+    here["redirect_uris"] = json!(["https://localhost:5555/cb"]);
+    for (metadata, made) in [
+        (public(), 2),
+        (here, 2),
+        (confidential, 2),
+        (more, 1),
+        (named, 1),
+    ] {
+        let before = bridge.logto.state().applications.len();
+        let first = bridge.register(&metadata).await.is(201).json();
+        let second = bridge.register(&metadata).await.is(201).json();
+        assert_ne!(first["client_id"], one["client_id"]);
+        let after = bridge.logto.state().applications.len();
+        assert_eq!(after - before, made, "{metadata}");
+        let are_apart = first["registration_access_token"] != second["registration_access_token"];
+        assert_eq!(are_apart, made == 2, "{metadata}");
+        let secrets = [&first, &second].map(|told| told["client_secret"].as_str());
+        assert!(
+            secrets[0].is_none() || secrets[0] != secrets[1],
+            "{metadata}"
+        );
+    }
+    bridge.stop().await;
+}
