@@ -5,7 +5,7 @@
 // clientMetadataUrl?, noResource?, person: { username, password, decision?, untick? } }. Without `clientId` the client registers
 // itself; with `bearer` there is no sign-in and the token is sent as it is. With `stay: { seconds, calls,
 // callEvery?, renewEvery? }` it stays for so long, calling `whoami` each second or so often if it `calls`, and
-// asking the SDK for a new token so often.
+// asking the SDK for a new token so often. With `stepUp` a call that is refused may be made once more.
 
 import { signIn } from '../sign_in.mjs';
 
@@ -19,6 +19,8 @@ export async function readJob() {
 export class Memory {
   walk = null;
   authorize = null;
+  /** The scopes asked for each time a person was sent to sign in. */
+  walks = [];
   #information;
   #tokens;
   #verifier;
@@ -89,6 +91,7 @@ export class Memory {
 
   async redirectToAuthorization(url) {
     this.authorize = Object.fromEntries(url.searchParams);
+    this.walks.push(this.authorize.scope);
     this.walk = await signIn({ url: url.href, callback: this.job.redirectUri, ...this.job.person });
   }
 
@@ -161,7 +164,16 @@ export async function run(job, UnauthorizedError, build, redeem, versionOf, rene
     await client.connect(transport);
   }
   const { tools } = await client.listTools();
-  const answer = await client.callTool({ name: 'whoami', arguments: {} });
+  const call = () => client.callTool({ name: 'whoami', arguments: {} });
+  let refused;
+  const answer = await call().catch(async (error) => {
+    // The SDK has had its user asked for more scopes; its application hands the code over and tries again.
+    if (!job.stepUp) throw error;
+    refused = { kind: error.constructor.name, message: error.message };
+    if (!(error instanceof UnauthorizedError)) return undefined;
+    await redeem(memory, transport);
+    return call();
+  });
   const version = versionOf(client, transport);
   const stayed = job.stay && (await stay(job.stay, client, () => renew(memory, http)));
   await client.close();
@@ -174,6 +186,8 @@ export async function run(job, UnauthorizedError, build, redeem, versionOf, rene
     authorize: memory?.authorize,
     scope: memory?.tokens()?.scope,
     stayed,
+    refused,
+    walks: memory?.walks,
   };
   console.log(JSON.stringify({ result }));
 }

@@ -41,9 +41,11 @@ class Person:
         self.job = job
         self.walk = None
         self.authorize = None
+        self.walks = []
 
     async def redirect(self, url):
         self.authorize = {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
+        self.walks.append(self.authorize.get("scope"))
         errand = {"url": url, "callback": self.job["redirectUri"], **self.job["person"]}
         process = await asyncio.create_subprocess_exec(
             os.environ.get("NODE", "node"), str(SIGN_IN),
@@ -125,5 +127,6 @@ def report(memory, person, http, tools, answer, version, stayed=None):
         "authorize": person.authorize if person else None,
         "scope": memory.tokens.scope if memory and memory.tokens else None,
         "stayed": stayed,
+        "walks": person.walks if person else None,
     }
     print(json.dumps({"result": result}), flush=True)
