@@ -39,6 +39,7 @@ pub mod page;
 pub mod policy;
 pub mod protocol;
 pub mod registration;
+pub mod roll_call;
 pub mod router;
 pub mod scope;
 mod seal;

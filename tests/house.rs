@@ -23,7 +23,7 @@ const FLOORS: [&[&str]; 14] = [
     &["handler", "bridge", "portal"],
     &["session", "rmcp"],
     &["router"],
-    &["transport", "admin", "notices"],
+    &["transport", "admin", "notices", "roll_call"],
     &["config"],
     &["server"],
     &["agent"],

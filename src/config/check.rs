@@ -19,6 +19,7 @@ const ABOVE_ZERO: &[&str] = &[
     "cut_off.max",
     "cut_off.token_life_max",
     "notice.window",
+    "roll_call.per_second",
     "notice.seen_max",
     "transport.body_max",
     "transport.body_deadline",

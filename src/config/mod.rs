@@ -26,7 +26,7 @@ pub use table::KEYS;
 pub use watching::{AuditConfig, AuditTo, LogConfig, LogFormat, NoRatio, OtlpConfig, Ratio};
 
 use crate::{
-    fetch, handler, logto, notices, policy as rules, registration, router,
+    fetch, handler, logto, notices, policy as rules, registration, roll_call, router,
     scope::Scopes,
     skills, transport,
     units::{HumanDuration, PublicUrl},
@@ -47,6 +47,8 @@ pub struct Config {
     pub verifier: VerifierSection,
     /// What the authorization server tells us unasked.
     pub notices: notices::Config,
+    /// What Logto is asked about live callers.
+    pub roll_call: roll_call::Config,
     /// What is asked of others over HTTP.
     pub fetch: fetch::Config,
     /// The public listener.

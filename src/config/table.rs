@@ -207,6 +207,10 @@ keys! {
         "How far a webhook's createdAt or a logout token's iat may be from now.";
     plain "notice.seen_max" = notices.seen_max, COUNT,
         "Webhooks and logout tokens remembered so that none is carried out twice; while so many are, a further one gets a 503.";
+    plain "roll_call.every" = roll_call.every, DURATION,
+        "How long until Logto is asked again whether a caller that has something open may still be here, where logto.client_id is set; 0s for never.";
+    plain "roll_call.per_second" = roll_call.per_second, COUNT,
+        "Such questions a second, about all callers together.";
     optional "resource.url" = resource.url, "URL",
         "One resource indicator for every endpoint, where the authorization server knows only one.";
     list "resource.audiences" = resource.audiences, "list of texts",
@@ -253,6 +257,8 @@ keys! {
         "Calls at once in one session; one more gets a 429.";
     plain "session.mailbox_max" = router.session.mailbox_max, COUNT,
         "Messages that may wait for one session; one more gets a 429.";
+    plain "call.recent_max" = router.recent_callers_max, COUNT,
+        "Callers without a session remembered for two minutes after their last request, so that Logto can be asked about them; one more is not.";
     plain "call.per_principal_max" = router.calls_per_principal_max, COUNT,
         "Calls and streams of one caller without a session (2026-07-28) at once; one more gets a 429.";
     plain "handler.call_deadline" = handler.call_deadline, DURATION,

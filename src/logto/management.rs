@@ -243,7 +243,8 @@ fn judged(what: &'static str, answer: Answer) -> Result<Answer, LogtoError> {
     Err(match answer.status.as_u16() {
         401 => LogtoError::Credentials,
         403 => LogtoError::Forbidden,
-        404 => LogtoError::NotFound(what),
+        // Anybody on the way may answer a 404; that there is no such thing is Logto's to say.
+        404 if refused.code.starts_with("entity.") => LogtoError::NotFound(what),
         status => LogtoError::Refused {
             status,
             code: refused.code.chars().take(100).collect(),

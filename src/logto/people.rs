@@ -29,8 +29,23 @@ pub struct Grant {
 
 #[derive(Deserialize)]
 struct Grants {
+    grants: Vec<GrantEntry>,
+}
+
+/// Read strictly: of a grant that is overlooked, its application is cut off.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GrantEntry {
+    id: String,
+    payload: GrantPayload,
     #[serde(default)]
-    grants: Vec<Value>,
+    expires_at: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GrantPayload {
+    client_id: String,
 }
 
 impl Management {
@@ -67,15 +82,12 @@ impl Management {
             Err(LogtoError::NotFound(_)) => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let text = |value: &Value, at: &str| value.pointer(at)?.as_str().map(str::to_owned);
-        let grant = |value: &Value| {
-            Some(Grant {
-                id: text(value, "/id")?,
-                client_id: text(value, "/payload/clientId")?,
-                expires_at: value.get("expiresAt").and_then(Value::as_u64),
-            })
+        let grant = |entry: GrantEntry| Grant {
+            id: entry.id,
+            client_id: entry.payload.client_id,
+            expires_at: entry.expires_at.as_u64(),
         };
-        Ok(grants.iter().filter_map(grant).collect())
+        Ok(grants.into_iter().map(grant).collect())
     }
 
     /// Takes a grant back: opaque and refresh tokens end at once. False if there was none.

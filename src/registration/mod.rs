@@ -19,9 +19,7 @@ mod unused;
 pub(crate) use admission::{Admission, Refused};
 pub use config::{Config, KeyError, Mode, Who};
 pub(crate) use directory::Directory;
-#[cfg(feature = "cli")]
-pub(crate) use logto::client_of;
-pub(crate) use logto::{LeadsTo, LogtoRegistrar};
+pub(crate) use logto::{LeadsTo, LogtoRegistrar, client_of};
 pub(crate) use registrar::{
     Client, GrantingUser, GrantingUsers, Links, NamedSecret, NewClient, NewSecret, Origin,
     Registered, Registrar, RegistrarError,

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Config, RouteError,
+    recent::Recent,
     table::Table,
     watch::{Open as Opened, Watch},
 };
@@ -51,6 +52,7 @@ pub(super) struct Router {
     pub(super) config: Config,
     pub(super) table: Arc<Table>,
     pub(super) leases: Leases,
+    pub(super) recent: Recent,
     pub(super) watch: Watch,
     pub(super) handler: Handler,
     pub(super) metrics: Metrics,
@@ -204,6 +206,7 @@ impl Router {
     }
 
     fn sweep(&self) {
+        self.recent.forget_old();
         let now = self.clock.now();
         let is_full = self.table.len() >= self.config.sessions_max;
         let live = self.table.snapshot().into_iter().filter(|session| {

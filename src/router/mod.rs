@@ -6,6 +6,7 @@
 
 mod actor;
 mod error;
+mod recent;
 mod table;
 mod watch;
 
@@ -33,6 +34,7 @@ use crate::{
     units::HumanDuration,
 };
 use actor::{DrainAll, Open, Router};
+use recent::Recent;
 use table::Table;
 use watch::Watch;
 
@@ -47,6 +49,9 @@ pub struct Config {
     /// Calls and streams without a session (2026-07-28) that one caller has open at once; one more is
     /// answered 429. Above zero; default 256.
     pub calls_per_principal_max: usize,
+    /// Callers without a session that are remembered for two minutes after their last request, for
+    /// those who ask whether callers may still be here; one more is not. Default 20,000.
+    pub recent_callers_max: usize,
     /// Silence after which one without a stream or a call is quiet. Default 1 min.
     pub replace_after: HumanDuration,
     /// Threads that session actors run on. Above zero; default one for each processor.
@@ -61,6 +66,7 @@ impl Default for Config {
             sessions_max: 20_000,
             per_principal_max: 32,
             calls_per_principal_max: 256,
+            recent_callers_max: 20_000,
             replace_after: HumanDuration::from_secs(60),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             session: session::Config::default(),
@@ -74,6 +80,7 @@ pub struct RouterHandle {
     address: Addr<Router>,
     table: Arc<Table>,
     leases: Leases,
+    recent: Recent,
     cut_offs: CutOffs,
     stopping: CancellationToken,
     metrics: Metrics,
@@ -96,12 +103,14 @@ impl RouterHandle {
         clock: Clock,
     ) -> Self {
         let leases = Leases::new(config.calls_per_principal_max);
+        let recent = Recent::new(config.recent_callers_max);
         let table = Arc::new(Table::default());
         let stopping = CancellationToken::new();
         let router = Router {
             config,
             table: Arc::clone(&table),
             leases: leases.clone(),
+            recent: recent.clone(),
             watch: Watch {
                 cut_offs: cut_offs.clone(),
                 verifier,
@@ -118,6 +127,7 @@ impl RouterHandle {
             address: router.start(),
             table,
             leases,
+            recent,
             cut_offs,
             stopping,
             metrics,
@@ -299,13 +309,15 @@ impl RouterHandle {
         &self.cut_offs
     }
 
-    /// Whoever has something open.
+    /// Whoever has something open, or was here without a session within two minutes; once for each
+    /// token at least.
     pub fn callers(&self) -> impl Iterator<Item = Principal> {
         let sessions = self.table.snapshot().into_iter();
         let leases = self.leases.snapshot().into_iter();
         sessions
             .map(|session| session.caller())
             .chain(leases.map(|lease| lease.caller()))
+            .chain(self.recent.all())
     }
 
     /// Lets a caller keep something open without a session, as long as it may be here.
@@ -313,6 +325,9 @@ impl RouterHandle {
     /// # Errors
     /// [`RouteError::CallsFull`]: it has as much open as one may have.
     pub fn lease(&self, principal: Principal) -> Result<Lease, RouteError> {
+        if !self.recent.note(&principal) {
+            self.metrics.limit_hit(Limit::RecentCallers);
+        }
         let lease = self.leases.grant(principal);
         lease.ok_or_else(|| {
             self.metrics.limit_hit(Limit::CallsPerPrincipal);

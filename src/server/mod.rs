@@ -10,7 +10,9 @@ mod error;
 mod inspect;
 mod listener;
 mod mounted;
+mod roll_call_metrics;
 mod running;
+mod told;
 mod verifier_metrics;
 
 #[cfg(feature = "dev-idp")]

@@ -10,7 +10,11 @@ use actix_web::{
     web::{Data, ServiceConfig},
 };
 
-use super::{Server, ServerError, verifier_metrics::VerifierMetrics};
+use super::{
+    Server, ServerError,
+    told::{self, Told},
+    verifier_metrics::VerifierMetrics,
+};
 use crate::{
     admin::{self, Access, Office},
     auth::{self, CutOff, CutOffError, Verifier},
@@ -20,7 +24,7 @@ use crate::{
     handler::{Catalog, Handler},
     logto::Management,
     metadata::{Issuer, ProtectedResources, ResourceConfig},
-    notices::{self, Notices},
+    notices,
     registration::{LeadsTo, LogtoRegistrar, Mode, Registrar, Registry},
     router::RouterHandle,
     skills::read_folder,
@@ -55,7 +59,7 @@ struct Inner {
     bridge: Option<Data<Bridge>>,
     issuer: Issuer,
     drain_after: Duration,
-    notices: Data<Notices>,
+    told: Told,
     clock: Clock,
 }
 
@@ -82,6 +86,7 @@ impl Mounted {
         let auth = config.to_auth().map_err(ServerError::Issuer)?;
         let issuer = auth.issuer.issuer.clone();
         let resources = resources(&config, &url, &auth);
+        let management = told::management(&config, &issuer, &fetcher)?;
         let policy = config.to_policy(issuer.as_str());
         let handler = Handler::new(
             config.handler,
@@ -115,7 +120,7 @@ impl Mounted {
                 let registration = &config.registration;
                 let registrar = match registrar {
                     Some(registrar) => registrar,
-                    None => registrar_of(&config, &issuer, &url, &resources, (&fetcher, &clock))?,
+                    None => registrar_of(&config, management.as_ref(), &url, &resources, &clock)?,
                 };
                 let scopes = &config.resource.scopes;
                 let registry = Registry::new(registration, scopes, registrar, metrics.clone());
@@ -134,14 +139,16 @@ impl Mounted {
             }
         };
 
-        let told = (&verifier, &router, &metrics, &office_clock);
-        let notices = notices_of(&config.notices, &issuer, told)?;
-        let watched = verifier.clone();
-        let checks = vec![Check::new(
-            "the authorization server's metadata and keys",
-            move || watched.is_ready(),
-        )];
+        let told_of = told::Rooms {
+            issuer: &issuer,
+            verifier: &verifier,
+            router: &router,
+            metrics: &metrics,
+            clock: &office_clock,
+        };
+        let told = Told::start((&config.notices, &config.roll_call), management, &told_of)?;
         let rooms = Rooms {
+            health: Health::new(checks(&verifier), metrics.clone()),
             public_url: url,
             verifier,
             required_scopes: config.resource.required_scopes.clone(),
@@ -151,13 +158,12 @@ impl Mounted {
             audiences,
             router,
             handler,
-            health: Health::new(checks, metrics.clone()),
             metrics,
         };
         Ok(Self(Arc::new(Inner {
             door: Data::new(Door::new(&config.transport, rooms)),
             bridge,
-            notices,
+            told,
             issuer,
             drain_after: config.server.drain_after.get(),
             clock: office_clock,
@@ -171,7 +177,7 @@ impl Mounted {
     /// path, or at the root where it has none.
     pub fn endpoints(&self, config: &mut ServiceConfig) {
         transport::endpoints(config, &self.0.door);
-        let notices = notices::routes(&self.0.notices);
+        let notices = notices::routes(&self.0.told.notices);
         transport::guard_all(config, &self.0.door, notices);
         if let Some(bridge) = &self.0.bridge {
             transport::guard_all(config, &self.0.door, bridge::routes(bridge));
@@ -318,40 +324,27 @@ pub(super) fn leads_to(config: &config::Config, url: &PublicUrl) -> LeadsTo {
     }
 }
 
-/// Where this issuer tells of its users.
-fn notices_of(
-    config: &notices::Config,
-    issuer: &Issuer,
-    (verifier, router, metrics, clock): (&Verifier, &RouterHandle, &Metrics, &Clock),
-) -> Result<Data<Notices>, ServerError> {
-    let rooms = notices::Rooms {
-        issuer: issuer.to_string(),
-        verifier: verifier.clone(),
-        router: router.clone(),
-        metrics: metrics.clone(),
-        clock: clock.clone(),
-    };
-    let notices = Notices::new(config, rooms).map_err(ServerError::Notices)?;
-    Ok(Data::new(notices))
+/// What a server waits for before it says that it is ready.
+fn checks(verifier: &Verifier) -> Vec<Check> {
+    let watched = verifier.clone();
+    let what = "the authorization server's metadata and keys";
+    vec![Check::new(what, move || watched.is_ready())]
 }
 
 /// The Logto tenant of this issuer, where its Management API may be asked.
 fn registrar_of(
     config: &config::Config,
-    issuer: &Issuer,
+    management: Option<&Arc<Management>>,
     url: &PublicUrl,
     resources: &ProtectedResources,
-    (fetcher, clock): (&Fetcher, &Clock),
+    clock: &Clock,
 ) -> Result<Arc<dyn Registrar>, ServerError> {
-    if !config.logto.is_set() {
-        return Err(ServerError::NoRegistrar);
-    }
-    let management = Management::new(&config.logto, issuer.as_str(), fetcher.clone());
-    let management = Arc::new(management.map_err(ServerError::Logto)?);
+    let management = management.ok_or(ServerError::NoRegistrar)?;
     let indicators = resources
         .documents()
         .map(|(_, document)| document.resource.clone());
-    let registrar = LogtoRegistrar::new(management, leads_to(config, url), indicators.collect());
+    let leads_to = leads_to(config, url);
+    let registrar = LogtoRegistrar::new(Arc::clone(management), leads_to, indicators.collect());
     if let Some(unused_for) = config.registration.prune_after {
         registrar.prune_after(unused_for.get(), clock.clone());
     }

@@ -236,6 +236,8 @@ pub enum CutOffBy {
     Webhook,
     /// A logout token of the issuer's.
     LogoutToken,
+    /// An answer of Logto's Management API.
+    RollCall,
 }
 
 impl CutOffBy {
@@ -247,6 +249,7 @@ impl CutOffBy {
             Self::Program => "program",
             Self::Webhook => "webhook",
             Self::LogoutToken => "logout_token",
+            Self::RollCall => "roll_call",
         }
     }
 }

@@ -194,6 +194,15 @@ impl Bridge {
         send(request).await
     }
 
+    /// A metric's value, named with its labels; zero where it was never counted.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let metrics = self.running.as_ref().unwrap().metrics().encode();
+        let value = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().unwrap())
+    }
+
     pub(crate) async fn stop(mut self) {
         let running = self.running.take().unwrap();
         let metrics = running.metrics().encode();

@@ -7,7 +7,7 @@
 //! Traditional application; no refresh token without `prompt=consent`; a deleted application is a 400.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, UNIX_EPOCH},
 };
@@ -79,7 +79,12 @@ pub(crate) struct State {
     pub(crate) clock_ahead: u64,
     roles: Vec<Value>,
     pub(crate) hooks: Vec<Value>,
-    grants: HashMap<String, Vec<Value>>,
+    /// By user. Signing in makes none here: a test says who has granted what.
+    pub(crate) grants: HashMap<String, Vec<Value>>,
+    pub(crate) suspended_users: HashSet<String>,
+    pub(crate) deleted_users: HashSet<String>,
+    /// Everything is answered by somebody on the way, who knows nothing of it.
+    pub(crate) is_behind_a_broken_proxy: bool,
     made: usize,
 }
 
@@ -132,6 +137,16 @@ impl Logto {
 
     pub(crate) fn no_more_faults(&self) {
         self.state().faults.clear();
+    }
+
+    /// An access token of this user's for an application, as if it had signed in and consented.
+    pub(crate) fn access_token(&self, user: &str, application: &str, resource: &str) -> String {
+        let now = crate::kit::NOW;
+        let claims = json!({
+            "iss": self.issuer, "sub": user, "client_id": application, "aud": resource,
+            "scope": "mcp:tools", "iat": now - 10, "exp": now + 600, "jti": self.state().id("jwt"),
+        });
+        self.key.token(&claims)
     }
 
     /// A user lets an application act for it.
@@ -365,6 +380,9 @@ impl Logto {
             Some(Fault::Hangs(time)) => tokio::time::sleep(time).await,
             Some(Fault::Lost) | None => {}
         }
+        if self.state().is_behind_a_broken_proxy {
+            return HttpResponse::NotFound().body("<html>no such page");
+        }
         let authorization = request.headers().get(header::AUTHORIZATION);
         let token = authorization.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         let known = |state: &State| {
@@ -552,8 +570,13 @@ impl State {
                 let users: Vec<Value> = self.grants.keys().map(|id| json!({ "id": id })).collect();
                 page(request, &users.iter().collect::<Vec<_>>())
             }
+            (&Method::GET, ["users", id]) if !self.deleted_users.contains(*id) => {
+                let is_suspended = self.suspended_users.contains(*id);
+                HttpResponse::Ok().json(json!({ "id": id, "isSuspended": is_suspended }))
+            }
             (&Method::GET, ["users", id, "grants"]) => {
-                HttpResponse::Ok().json(json!({ "grants": self.grants.get(*id) }))
+                let grants = self.grants.get(*id).cloned().unwrap_or_default();
+                HttpResponse::Ok().json(json!({ "grants": grants }))
             }
             (&Method::GET, ["resources", id, "scopes"]) => {
                 page(request, &self.scopes[*id].iter().collect::<Vec<_>>())

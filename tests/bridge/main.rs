@@ -24,6 +24,8 @@ mod promises;
 #[cfg(test)]
 mod registration;
 #[cfg(test)]
+mod roll_call;
+#[cfg(test)]
 mod sign_in;
 #[expect(
     unreachable_pub,
