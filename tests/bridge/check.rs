@@ -309,3 +309,40 @@ async fn ways_to_verify_that_logto_has_no_answer_for_are_found() {
     assert!(mend(&findings, "opaque tokens", Warning).contains("resource"));
     bridge.stop().await;
 }
+
+#[actix_web::test]
+async fn endpoints_that_tell_nothing_of_a_token_are_found() {
+    use Verdict::{Problem, Warning};
+    let bridge = Bridge::start().await;
+    for (status, answer, words) in [
+        (200, json!({ "active": true }), "look at tokens"),
+        (
+            400,
+            json!({ "error": "invalid_client" }),
+            "introspection_client_id",
+        ),
+        (500, json!({}), "log"),
+    ] {
+        bridge.logto.state().introspects = Some((status, answer));
+        let findings = walked(&bridge, asks_about_tokens).await;
+        let found = mend(&findings, "introspection", Problem);
+        assert!(found.contains(words), "{found}");
+    }
+    bridge.logto.state().introspects = None;
+
+    let by_userinfo = |settings: &mut config::Config| {
+        settings.issuer.verification = Verification::Userinfo;
+    };
+    bridge.logto.state().metadata =
+        json!({ "introspection_endpoint": null, "userinfo_endpoint": null });
+    let findings = walked(&bridge, asks_about_tokens).await;
+    assert!(mend(&findings, "introspection", Problem).contains("RFC 7662"));
+    let findings = walked(&bridge, by_userinfo).await;
+    assert!(mend(&findings, "userinfo", Problem).contains("publish"));
+
+    // Another provider's userinfo may take a JWT, and proves no audience all the same.
+    bridge.logto.state().metadata = json!({ "scopes_supported": ["openid"] });
+    let findings = walked(&bridge, by_userinfo).await;
+    assert!(mend(&findings, "userinfo", Warning).contains("auto"));
+    bridge.stop().await;
+}

@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) asked: HashMap<String, String>,
     /// The member of discovery that says otherwise.
     pub(crate) metadata: Value,
+    /// What introspection answers whatever it is asked, where that is not what it should.
+    pub(crate) introspects: Option<(u16, Value)>,
     /// What its clock is ahead of the true time, in seconds.
     pub(crate) clock_ahead: u64,
     roles: Vec<Value>,
@@ -613,7 +615,10 @@ async fn answer(request: HttpRequest, body: Bytes, logto: Data<Logto>) -> HttpRe
         "/oidc/auth" => logto.authorize(&query.into_owned().collect()),
         "/oidc/token" => logto.token(&request, &form),
         "/oidc/token/revocation" => logto.revoke(&form),
-        "/oidc/token/introspection" => introspect(&request, &form),
+        "/oidc/token/introspection" => match logto.state().introspects.clone() {
+            Some((status, answer)) => HttpResponse::build(status.try_into().unwrap()).json(answer),
+            None => introspect(&request, &form),
+        },
         "/oidc/me" => refused(401, "invalid_token"),
         path if path.starts_with("/api/") => logto.manage(&request, &body).await,
         _ => HttpResponse::NotFound().body("Not Found"),
