@@ -37,6 +37,7 @@ mod oauth;
 pub mod outlet;
 pub mod page;
 pub mod policy;
+pub mod portal;
 pub mod protocol;
 pub mod registration;
 pub mod roll_call;

@@ -3,7 +3,7 @@
 //! AES-256-GCM under a key derived from the operator's; a second key still opens, so that one can take
 //! the other's place. What is sealed for one purpose opens for no other. Also the token by which a
 //! client manages its own registration: derived from its id, so that it need not be kept either. `bridge`
-//! seals with it.
+//! and `portal` seal with it.
 
 use std::fmt;
 
@@ -29,6 +29,12 @@ pub(crate) enum Purpose {
     Transaction,
     /// A code for the client.
     Code,
+    /// A developer's sign-in under way.
+    PortalSignIn,
+    /// A developer who is signed in.
+    PortalSession,
+    /// A secret on its way to the page that shows it, and whatever else that page says.
+    PortalSecret,
 }
 
 /// Why there are no keys.

@@ -19,6 +19,7 @@ use crate::{
     usher dev                                 on 127.0.0.1: clients 3001, provider 3002, probes 3003\n  \
     usher dev --user alice:secret --token-lifetime 5min\n  \
     usher dev --bridge                        agents register with Usher itself\n  \
+    usher dev --portal                        developers make agents at /developers\n  \
     usher dev --listen 127.0.0.1:4000 --provider-listen 127.0.0.1:4001\n  \
     usher dev --set session.idle_after=10s    any setting of usher serve")]
 pub(super) struct Arguments {
@@ -34,6 +35,9 @@ pub(super) struct Arguments {
     /// Agents register here, as with a Logto behind: this server is the authorization server they see
     #[arg(long)]
     bridge: bool,
+    /// Developers sign in at /developers and make agents; with --bridge or without
+    #[arg(long)]
+    portal: bool,
     #[command(flatten)]
     settings: Settings,
     /// One JSON line on standard output when ready
@@ -59,10 +63,13 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     {
         return Err(ServerError::DevNotLoopback(listen.to_string()).into());
     }
-    let bridge = arguments
-        .bridge
-        .then(|| ("registration.mode".to_owned(), "bridge".to_owned()));
-    let config = arguments.settings.read(DevServer::settings(), bridge)?;
+    let flags = [
+        (arguments.bridge, "registration.mode", "bridge"),
+        (arguments.portal, "portal.enabled", "true"),
+    ];
+    let given = flags.into_iter().filter(|(given, ..)| *given);
+    let flags = given.map(|(_, key, value)| (key.to_owned(), value.to_owned()));
+    let config = arguments.settings.read(DevServer::settings(), flags)?;
     let logs = logs::start_for_server(&config)?;
     let signals = Signals::listen()?;
     let mut dev = Server::new(config).with_provider(arguments.provider_listen);
@@ -102,6 +109,9 @@ fn announce(dev: &crate::server::RunningDev, as_json: bool) {
         "  Official app  --client-id {} (first party: no consent page)",
         dev.official_client_id()
     ));
+    if let Some(developers) = dev.developers() {
+        output::line(&format!("  Developers    {developers} (make an agent)"));
+    }
     output::line(&format!("  Health        http://{admin}/readyz\n"));
     output::line("Connect a client:");
     for setup in setups(url) {

@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::{Config, Key, Problem};
+use crate::registration::Who;
 
 /// Settings that mean nothing at zero.
 const ABOVE_ZERO: &[&str] = &[
@@ -42,6 +43,8 @@ const ABOVE_ZERO: &[&str] = &[
     "registration.clients_max",
     "registration.per_developer_max",
     "registration.prune_after",
+    "portal.session_for",
+    "portal.sign_outs_max",
     "skills.max",
     "skills.bytes_max",
     "task.max",
@@ -96,6 +99,12 @@ impl Config {
             problems.push(problem(
                 "resource.url",
                 "must be an absolute URL without a fragment",
+            ));
+        }
+        if self.registration.who == Who::Portal && !self.portal.enabled {
+            problems.push(problem(
+                "registration.who",
+                "is portal, and portal.enabled is not: nobody could register",
             ));
         }
         if self.handler.tasks.ttl > self.handler.tasks.ttl_max {

@@ -26,7 +26,7 @@ pub use table::KEYS;
 pub use watching::{AuditConfig, AuditTo, LogConfig, LogFormat, NoRatio, OtlpConfig, Ratio};
 
 use crate::{
-    fetch, handler, logto, notices, policy as rules, registration, roll_call, router,
+    fetch, handler, logto, notices, policy as rules, portal, registration, roll_call, router,
     scope::Scopes,
     skills, transport,
     units::{HumanDuration, PublicUrl},
@@ -61,6 +61,8 @@ pub struct Config {
     pub logto: logto::Config,
     /// Agents that register here.
     pub registration: registration::Config,
+    /// Where developers make agents.
+    pub portal: portal::Config,
     /// Who may use what.
     pub policy: rules::Config,
     /// Skills offered from a folder.

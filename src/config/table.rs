@@ -293,6 +293,18 @@ keys! {
         "File with the key that seals what travels with browsers and clients, from openssl rand -hex 32; the same on every node, not readable by others.";
     path "registration.previous_key_file" = registration.previous_key_file, PATH,
         "File with the key before it, which still opens what it sealed.";
+    plain "portal.enabled" = portal.enabled, TRUTH,
+        "Whether developers make agents at /developers, below the public URL (docs/portal.md).";
+    optional "portal.client_id" = portal.client_id, TEXT,
+        "A first-party application of the authorization server with the redirect URI /developers/callback, below the public URL: by it, developers sign in.";
+    path "portal.client_secret_file" = portal.client_secret_file, PATH,
+        "File with its secret, where it has one; not readable by others.";
+    secret "portal.client_secret" = portal.client_secret, TEXT,
+        "The secret itself, for the environment; prefer the file.";
+    plain "portal.session_for" = portal.session_for, DURATION,
+        "How long a developer stays signed in.";
+    plain "portal.sign_outs_max" = portal.sign_outs_max, COUNT,
+        "Sign-outs remembered on this node until their sessions would have ended; of one more, a copy of its cookie stays good until then.";
     optional "logto.client_id" = logto.client_id, TEXT,
         "A machine-to-machine application with the role Logto Management API access: it may do everything in its tenant, so only this server should have it.";
     path "logto.client_secret_file" = logto.client_secret_file, PATH,

@@ -135,7 +135,6 @@ impl Clients {
     }
 
     /// Adds a first-party client.
-    #[expect(dead_code, reason = "the portal's, which is being built")]
     pub(super) fn add_official(&mut self, config: &OfficialClient) -> Result<(), IdpError> {
         self.official.push(Arc::new(official(config)?));
         Ok(())

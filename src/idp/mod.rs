@@ -135,17 +135,21 @@ impl BoundIdp {
     /// [`IdpError::Resource`] for what is no resource indicator, [`IdpError::Listen`] where the
     /// server can't be set up.
     pub fn serve(self, resources: impl IntoIterator<Item = String>) -> Result<Server, IdpError> {
-        Ok(self.open(resources)?.0)
+        Ok(self.open(resources, &[])?.0)
     }
 
-    /// The same, with the provider itself: for a registrar.
+    /// The same with more first-party clients, and with the provider itself: for a registrar.
     pub(crate) fn open(
         mut self,
         resources: impl IntoIterator<Item = String>,
+        official: &[OfficialClient],
     ) -> Result<(Server, Shared), IdpError> {
         for resource in resources {
             resource::check(&resource)?;
             self.provider.config.resources.push(resource);
+        }
+        for client in official {
+            self.provider.state().clients.add_official(client)?;
         }
         let provider = web::Data::new(self.provider);
         let shared = Shared(web::Data::clone(&provider));

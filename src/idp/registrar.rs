@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     registration::{
-        Client, GrantingUser, GrantingUsers, LeadsTo, NamedSecret, NewClient, NewSecret,
-        Registered, Registrar, RegistrarError,
+        Client, GrantingUser, GrantingUsers, LeadsTo, NamedSecret, NewClient, Registered,
+        Registrar, RegistrarError,
     },
     secret::Secret,
 };
@@ -101,17 +101,15 @@ impl EmbeddedRegistrar {
         }))
     }
 
-    fn make_secret(&self, id: &str) -> Result<Option<NewSecret>, OAuthError> {
+    fn make_secret(&self, id: &str) -> Result<Option<Secret>, OAuthError> {
         let provider = &self.provider.0;
         let now = provider.clock.now();
         let (made, secret) = ClientSecret::make(now)?;
-        let name = made.name.clone();
         let known = provider
             .state()
             .clients
             .change(now, id, |client| client.secrets.push(made));
-        let secret = Secret::new(secret);
-        Ok(known.then_some(NewSecret { name, secret }))
+        Ok(known.then_some(Secret::new(secret)))
     }
 
     fn kept(&self) -> MutexGuard<'_, Table<String, Client>> {
@@ -198,7 +196,7 @@ impl Registrar for EmbeddedRegistrar {
     fn add_secret<'a>(
         &'a self,
         id: &'a str,
-    ) -> BoxFuture<'a, Result<Option<NewSecret>, RegistrarError>> {
+    ) -> BoxFuture<'a, Result<Option<Secret>, RegistrarError>> {
         ready(self.make_secret(id).map_err(refused)).boxed()
     }
 

@@ -81,7 +81,6 @@ impl Admission {
     }
 
     /// Whether developers may make agents, who have shown who they are.
-    #[expect(dead_code, reason = "the portal's, which is being built")]
     pub(crate) fn admits_developers(&self) -> bool {
         self.who != Who::Nobody
     }

@@ -15,9 +15,9 @@ use tokio::{
 };
 
 use super::{
-    Client, GrantingUsers, NamedSecret, NewClient, NewSecret, Origin, Registered, Registrar,
-    RegistrarError,
+    Client, GrantingUsers, NamedSecret, NewClient, Origin, Registered, Registrar, RegistrarError,
 };
+use crate::secret::Secret;
 
 /// Copies kept at most.
 const KEPT_MAX: usize = 2_000;
@@ -135,7 +135,7 @@ impl Directory {
         self.asked(self.registrar.secrets(id)).await
     }
 
-    pub(crate) async fn add_secret(&self, id: &str) -> Result<Option<NewSecret>, RegistrarError> {
+    pub(crate) async fn add_secret(&self, id: &str) -> Result<Option<Secret>, RegistrarError> {
         self.asked(self.registrar.add_secret(id)).await
     }
 
@@ -143,7 +143,6 @@ impl Directory {
         self.asked(self.registrar.end_secret(id, name)).await
     }
 
-    #[expect(dead_code, reason = "the portal's, which is being built")]
     pub(crate) async fn granting_users(&self, id: &str) -> Result<GrantingUsers, RegistrarError> {
         self.asked(self.registrar.granting_users(id)).await
     }

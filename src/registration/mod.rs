@@ -21,9 +21,9 @@ pub use config::{Config, KeyError, Mode, Who};
 pub(crate) use directory::Directory;
 pub(crate) use logto::{LeadsTo, LogtoRegistrar, client_of};
 pub(crate) use registrar::{
-    Client, GrantingUser, GrantingUsers, Links, NamedSecret, NewClient, NewSecret, Origin,
-    Registered, Registrar, RegistrarError,
+    Client, GrantingUser, GrantingUsers, Links, NamedSecret, NewClient, Origin, Registered,
+    Registrar, RegistrarError,
 };
-pub(crate) use registry::{NotRegistered, Registry};
+pub(crate) use registry::{NoSecret, NotRegistered, Registry, SECRETS_MAX};
 #[cfg(feature = "cli")]
 pub(crate) use unused::unused;

@@ -100,14 +100,6 @@ pub(crate) struct NamedSecret {
     pub(crate) made_at: Option<Timestamp>,
 }
 
-/// A secret just made, in the only moment it is told.
-#[expect(dead_code, reason = "the portal's, which is being built")]
-#[derive(Debug)]
-pub(crate) struct NewSecret {
-    pub(crate) name: String,
-    pub(crate) secret: Secret,
-}
-
 /// A user who lets a client act for it, by the `sub` that the client's tokens name anyway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GrantingUser {
@@ -179,11 +171,11 @@ pub(crate) trait Registrar: fmt::Debug + Send + Sync {
         id: &'a str,
     ) -> BoxFuture<'a, Result<Vec<NamedSecret>, RegistrarError>>;
 
-    /// Makes one secret more; those before it stay good. `None` if there is no such client.
+    /// Makes one secret more, in the only moment it is told; those before it stay good. `None` if there is no such client.
     fn add_secret<'a>(
         &'a self,
         id: &'a str,
-    ) -> BoxFuture<'a, Result<Option<NewSecret>, RegistrarError>>;
+    ) -> BoxFuture<'a, Result<Option<Secret>, RegistrarError>>;
 
     /// Ends a secret, which is refused from then on. False if there was none of that name.
     fn end_secret<'a>(

@@ -8,13 +8,13 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 
 use super::{
-    Admission, Client, Config, Directory, NamedSecret, NewClient, NewSecret, Refused, Registered,
-    Registrar, RegistrarError,
+    Admission, Client, Config, Directory, NamedSecret, NewClient, Refused, Registered, Registrar,
+    RegistrarError,
 };
 use crate::{
     oauth::redirect_uri::RedirectUri,
     scope::Scopes,
-    secret::SecretError,
+    secret::{Secret, SecretError},
     telemetry::{Limit, Metrics, audit},
 };
 
@@ -61,7 +61,6 @@ pub(crate) enum NoSecret {
     /// There are [`SECRETS_MAX`].
     TooMany,
     /// Whoever keeps the clients did not.
-    #[expect(dead_code, reason = "the portal's, which is being built")]
     Registrar(RegistrarError),
 }
 
@@ -112,7 +111,6 @@ impl Registry {
     }
 
     /// Most clients that one developer may have.
-    #[expect(dead_code, reason = "the portal's, which is being built")]
     pub(crate) fn per_developer_max(&self) -> usize {
         self.per_developer_max
     }
@@ -193,8 +191,7 @@ impl Registry {
 
     /// Makes a confidential client's second secret. The first stays good until it is ended, so that
     /// nothing stands still meanwhile.
-    #[expect(dead_code, reason = "the portal's, which is being built")]
-    pub(crate) async fn add_secret(&self, client: &Client) -> Result<NewSecret, NoSecret> {
+    pub(crate) async fn add_secret(&self, client: &Client) -> Result<Secret, NoSecret> {
         if !client.details.is_confidential() {
             return Err(NoSecret::NotConfidential);
         }
@@ -209,7 +206,6 @@ impl Registry {
     }
 
     /// Ends a secret, but never the last one. False if it was none, or the last.
-    #[expect(dead_code, reason = "the portal's, which is being built")]
     pub(crate) async fn end_secret(
         &self,
         client: &Client,

@@ -8,12 +8,13 @@ use std::{net::SocketAddr, sync::Arc};
 use actix_web::dev::ServerHandle;
 use serde_json::{Value, json};
 
-use super::{Mounted, Running, Server, ServerError, mounted::leads_to};
+use super::{Mounted, Running, Server, ServerError, ways_in::leads_to};
 use crate::{
     auth::Verification,
     config::{Config, IssuerSection},
-    idp::{self, BoundIdp, EmbeddedRegistrar, Idp, ResourceServer, User},
+    idp::{self, BoundIdp, EmbeddedRegistrar, Idp, OfficialClient, ResourceServer, User},
     metadata::Issuer,
+    portal::callback_of,
     registration::Registrar,
     shutdown::Signals,
     units::{HumanDuration, PublicUrl},
@@ -32,10 +33,14 @@ pub struct RunningDev {
     running: Running,
     provider: ServerHandle,
     settings: idp::Config,
+    has_portal: bool,
 }
 
 /// Who we are at the provider's introspection endpoint.
 const RESOURCE_SERVER: &str = "usher";
+
+/// Who the developer portal is at the provider.
+const PORTAL: &str = "developer-portal";
 
 impl Server {
     /// A server to try, with a provider of its own: `http://127.0.0.1:3001`.
@@ -126,6 +131,7 @@ impl DevServer {
             running,
             provider,
             settings,
+            has_portal: config.portal.enabled,
         })
     }
 
@@ -164,6 +170,10 @@ impl DevServer {
             let key = ResourceServer::generate(RESOURCE_SERVER)?.client_secret;
             registration.key.get_or_insert(key);
         }
+        // A public client of this provider, whatever the settings say of another.
+        server.config.portal.client_id = Some(PORTAL.to_owned());
+        server.config.portal.client_secret = None;
+        server.config.portal.client_secret_file = None;
         server.config.issuers.clear();
         server.config.issuer = IssuerSection {
             url: Some(
@@ -198,7 +208,12 @@ fn serve(
     url: &PublicUrl,
 ) -> Result<(ServerHandle, Arc<dyn Registrar>), ServerError> {
     let resources = ["/mcp", "/sse", ""].map(|path| url.join(path));
-    let (provider, shared) = idp.open(resources)?;
+    let portal = config.portal.enabled.then(|| OfficialClient {
+        client_id: config.portal.client_id.clone().unwrap_or_default(),
+        name: "the developer portal".to_owned(),
+        redirect_uris: vec![callback_of(url)],
+    });
+    let (provider, shared) = idp.open(resources, portal.as_slice())?;
     let handle = provider.handle();
     actix_web::rt::spawn(provider);
     let registrar = EmbeddedRegistrar::new(shared, leads_to(config, url));
@@ -224,6 +239,13 @@ impl RunningDev {
         &self.settings.official_client.client_id
     }
 
+    /// Where developers make agents, if they may.
+    #[must_use]
+    pub fn developers(&self) -> Option<String> {
+        self.has_portal
+            .then(|| self.running.url().join("/developers"))
+    }
+
     /// What a program that started this one has to know: where everything is, and who can sign in.
     #[must_use]
     pub fn ready(&self) -> Value {
@@ -236,6 +258,7 @@ impl RunningDev {
             "admin": format!("http://{}", self.running.admin()), "issuer": self.running.issuer(),
             "demo": { "username": username, "password": password },
             "official_client_id": self.official_client_id(),
+            "developers": self.developers(),
         })
     }
 

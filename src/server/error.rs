@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use crate::{
     config::ConfigError, fetch::FetchError, handler::HandlerError, logto::LogtoError,
-    registration::KeyError, secret::SecretError, skills::SkillError,
+    portal::PortalError, registration::KeyError, secret::SecretError, skills::SkillError,
 };
 #[cfg(feature = "dev-idp")]
 use crate::{idp::IdpError, metadata::IssuerError};
@@ -59,12 +59,15 @@ pub enum ServerError {
     /// Nothing can be sealed that travels with browsers and clients.
     #[error("could not set up the registration of agents")]
     SealingKey(#[source] KeyError),
+    /// Developers were to make agents here, and can't.
+    #[error("could not set up the developer portal")]
+    Portal(#[source] PortalError),
     /// Logto can't be asked to keep them.
     #[error("could not set up the Management API of Logto")]
     Logto(#[source] LogtoError),
     /// Nobody keeps the agents that register.
     #[error(
-        "registration.mode is bridge, and there is nobody to keep the clients: name a Logto by logto.client_id"
+        "agents register here, and there is nobody to keep them: name a Logto by logto.client_id"
     )]
     NoRegistrar,
     /// The admin token could not be read.

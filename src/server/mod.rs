@@ -14,6 +14,7 @@ mod roll_call_metrics;
 mod running;
 mod told;
 mod verifier_metrics;
+mod ways_in;
 
 #[cfg(feature = "dev-idp")]
 pub use dev::{DevServer, RunningDev};

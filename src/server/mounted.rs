@@ -14,6 +14,7 @@ use super::{
     Server, ServerError,
     told::{self, Told},
     verifier_metrics::VerifierMetrics,
+    ways_in::WaysIn,
 };
 use crate::{
     admin::{self, Access, Office},
@@ -22,10 +23,10 @@ use crate::{
     config,
     fetch::Fetcher,
     handler::{Catalog, Handler},
-    logto::Management,
     metadata::{Issuer, ProtectedResources, ResourceConfig},
     notices,
-    registration::{LeadsTo, LogtoRegistrar, Mode, Registrar, Registry},
+    portal::{self, Portal},
+    registration::Mode,
     router::RouterHandle,
     skills::read_folder,
     telemetry::{self, Check, Health, Metrics, audit::CutOffBy},
@@ -57,6 +58,7 @@ pub struct Mounted(Arc<Inner>);
 struct Inner {
     door: Data<Door>,
     bridge: Option<Data<Bridge>>,
+    portal: Option<Data<Portal>>,
     issuer: Issuer,
     drain_after: Duration,
     told: Told,
@@ -113,38 +115,24 @@ impl Mounted {
             metrics.clone(),
             clock.clone(),
         );
-        let office_clock = clock.clone();
-        let bridge = match config.registration.mode {
-            Mode::Off => None,
-            Mode::Bridge => {
-                let registration = &config.registration;
-                let registrar = match registrar {
-                    Some(registrar) => registrar,
-                    None => registrar_of(&config, management.as_ref(), &url, &resources, &clock)?,
-                };
-                let scopes = &config.resource.scopes;
-                let registry = Registry::new(registration, scopes, registrar, metrics.clone());
-                let registry = registry.map_err(ServerError::InitialAccessToken)?;
-                let sealer = registration.sealer().map_err(ServerError::SealingKey)?;
-                let rooms = bridge::Rooms {
-                    public_url: &url,
-                    resources: &resources,
-                    discovery: verifier.discovery().clone(),
-                    registry: Arc::new(registry),
-                    sealer: Arc::new(sealer),
-                    fetcher,
-                    clock,
-                };
-                Some(Data::new(Bridge::new(rooms)))
-            }
+        let ways = WaysIn {
+            config: &config,
+            management: management.as_ref(),
+            url: &url,
+            resources: &resources,
+            verifier: &verifier,
+            fetcher: &fetcher,
+            metrics: &metrics,
+            clock: &clock,
         };
+        let (bridge, portal) = ways.build(registrar)?;
 
         let told_of = told::Rooms {
             issuer: &issuer,
             verifier: &verifier,
             router: &router,
             metrics: &metrics,
-            clock: &office_clock,
+            clock: &clock,
         };
         let told = Told::start((&config.notices, &config.roll_call), management, &told_of)?;
         let rooms = Rooms {
@@ -155,6 +143,7 @@ impl Mounted {
             advertised_scopes: config.resource.scopes.clone(),
             resources,
             own_authorization_server: bridge.as_ref().map(|bridge| bridge.metadata().clone()),
+            developers: portal.as_ref().map(|portal| portal.home()),
             audiences,
             router,
             handler,
@@ -164,23 +153,27 @@ impl Mounted {
             door: Data::new(Door::new(&config.transport, rooms)),
             bridge,
             told,
+            portal,
             issuer,
             drain_after: config.server.drain_after.get(),
-            clock: office_clock,
+            clock,
         })))
     }
 
     // === Routes ===
 
-    /// Adds `/mcp`, `/sse` and `/messages`, those of the bridge where agents register here, and those
-    /// where the authorization server tells of its users: inside the scope that is the public URL's
-    /// path, or at the root where it has none.
+    /// Adds `/mcp`, `/sse` and `/messages`, those of the bridge where agents register here, those of the
+    /// portal where developers make them, and those where the authorization server tells of its users:
+    /// inside the scope that is the public URL's path, or at the root where it has none.
     pub fn endpoints(&self, config: &mut ServiceConfig) {
         transport::endpoints(config, &self.0.door);
         let notices = notices::routes(&self.0.told.notices);
         transport::guard_all(config, &self.0.door, notices);
         if let Some(bridge) = &self.0.bridge {
             transport::guard_all(config, &self.0.door, bridge::routes(bridge));
+        }
+        if let Some(portal) = &self.0.portal {
+            transport::guard_all(config, &self.0.door, portal::routes(portal));
         }
     }
 
@@ -316,39 +309,11 @@ impl Mounted {
     }
 }
 
-/// Where whoever keeps the agents sends their users.
-pub(super) fn leads_to(config: &config::Config, url: &PublicUrl) -> LeadsTo {
-    match config.registration.mode {
-        Mode::Bridge => LeadsTo::Bridge(url.join("/callback")),
-        Mode::Off => LeadsTo::Agent,
-    }
-}
-
 /// What a server waits for before it says that it is ready.
 fn checks(verifier: &Verifier) -> Vec<Check> {
     let watched = verifier.clone();
     let what = "the authorization server's metadata and keys";
     vec![Check::new(what, move || watched.is_ready())]
-}
-
-/// The Logto tenant of this issuer, where its Management API may be asked.
-fn registrar_of(
-    config: &config::Config,
-    management: Option<&Arc<Management>>,
-    url: &PublicUrl,
-    resources: &ProtectedResources,
-    clock: &Clock,
-) -> Result<Arc<dyn Registrar>, ServerError> {
-    let management = management.ok_or(ServerError::NoRegistrar)?;
-    let indicators = resources
-        .documents()
-        .map(|(_, document)| document.resource.clone());
-    let leads_to = leads_to(config, url);
-    let registrar = LogtoRegistrar::new(Arc::clone(management), leads_to, indicators.collect());
-    if let Some(unused_for) = config.registration.prune_after {
-        registrar.prune_after(unused_for.get(), clock.clone());
-    }
-    Ok(Arc::new(registrar))
 }
 
 /// Our own documents, one for each form of the well-known path.

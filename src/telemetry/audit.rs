@@ -185,6 +185,18 @@ pub fn registration_changed(event: &'static str, client_id: &str) {
     info!(target: TARGET, event, client_id);
 }
 
+/// A developer, by the `sub` of the authorization server, signed in to the portal.
+pub fn developer_signed_in(subject: &str) {
+    let developer = Pseudonym::of(subject.as_bytes());
+    info!(target: TARGET, event = "developer_signed_in", developer = %developer);
+}
+
+/// A developer signed out of the portal.
+pub fn developer_signed_out(subject: &str) {
+    let developer = Pseudonym::of(subject.as_bytes());
+    info!(target: TARGET, event = "developer_signed_out", developer = %developer);
+}
+
 /// A request was refused. `left_out` says for how many more there was no room in the log since the
 /// last line of this kind.
 pub fn refused(status: u16, reason: &'static str, left_out: u64) {

@@ -34,6 +34,7 @@ pub enum Limit {
     RegistrationsPerHour,
     RegisteredClients,
     ClientsPerDeveloper,
+    PortalSignOuts,
 }
 
 impl Limit {
@@ -68,6 +69,7 @@ impl Limit {
             Self::RegistrationsPerHour => "registration.per_hour",
             Self::RegisteredClients => "registration.clients_max",
             Self::ClientsPerDeveloper => "registration.per_developer_max",
+            Self::PortalSignOuts => "portal.sign_outs_max",
         }
     }
 }

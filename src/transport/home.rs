@@ -79,10 +79,16 @@ fn body(door: &Door) -> Markup {
                 (fact("Tools", &html! { (tools.join(", ")) }))
             }
             h2 { "Connect a client" }
-            @if !registers {
+            @if !registers && door.developers.is_none() {
                 p.note {
                     "Agents can't register themselves at this provider: yours needs a client id from \
                      whoever runs this server."
+                }
+            }
+            @if let Some(developers) = &door.developers {
+                p.note {
+                    "Do you make an agent? " a href=(developers) { "Register it here" }
+                    ", and look after it."
                 }
             }
             @for setup in setups(url) {

@@ -90,6 +90,8 @@ pub struct Rooms {
     pub resources: ProtectedResources,
     /// What we say as an authorization server, where we are one to our clients (RFC 8414).
     pub own_authorization_server: Option<Bytes>,
+    /// The path of a page where developers make agents, where there is one.
+    pub developers: Option<String>,
     /// For whom tokens must be issued.
     pub audiences: Audiences,
     /// Whose session a message is for.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     super::{
-        Client, GrantingUser, GrantingUsers, NamedSecret, NewSecret, RegistrarError,
+        Client, GrantingUser, GrantingUsers, NamedSecret, RegistrarError,
         record::{Record, State},
     },
     Inner, branding, own_redirect_uris, shortened,
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     logto::{ConsentScopes, LogtoError, User},
     scope::Scopes,
+    secret::Secret,
     time::Timestamp,
 };
 
@@ -109,14 +110,14 @@ impl Inner {
         Ok(named.collect())
     }
 
-    pub(super) async fn add_secret(&self, id: &str) -> Result<Option<NewSecret>, RegistrarError> {
+    pub(super) async fn add_secret(&self, id: &str) -> Result<Option<Secret>, RegistrarError> {
         // Names are one in an application, and say nothing: when it was made, Logto knows.
         let mut number = [0; 4];
         rand::fill(&mut number)
             .map_err(|_unspecified| RegistrarError::Refused("no randomness".to_owned()))?;
         let name = format!("Secret {:08x}", u32::from_be_bytes(number));
         match self.management.add_secret(id, &name).await {
-            Ok(secret) => Ok(Some(NewSecret { name, secret })),
+            Ok(secret) => Ok(Some(secret)),
             Err(LogtoError::NotFound(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }

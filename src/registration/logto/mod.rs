@@ -21,8 +21,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use tokio::sync::oneshot;
 
 use super::{
-    Client, GrantingUsers, NamedSecret, NewClient, NewSecret, Registered, Registrar,
-    RegistrarError,
+    Client, GrantingUsers, NamedSecret, NewClient, Registered, Registrar, RegistrarError,
     record::{Record, State},
     scopes::GrantableScopes,
     unused::sweep,
@@ -304,7 +303,7 @@ impl Registrar for LogtoRegistrar {
     fn add_secret<'a>(
         &'a self,
         id: &'a str,
-    ) -> BoxFuture<'a, Result<Option<NewSecret>, RegistrarError>> {
+    ) -> BoxFuture<'a, Result<Option<Secret>, RegistrarError>> {
         self.0.add_secret(id).boxed()
     }
 
