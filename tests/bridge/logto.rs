@@ -71,6 +71,10 @@ pub(crate) struct State {
     pub(crate) cancels: bool,
     /// Whether nobody has signed in yet.
     pub(crate) is_signed_out: bool,
+    /// Who is signed in there; alice, where nobody is named.
+    pub(crate) user: String,
+    /// What an ID token says otherwise.
+    pub(crate) id_token: Value,
     /// What the last authorization request asked.
     pub(crate) asked: HashMap<String, String>,
     /// The member of discovery that says otherwise.
@@ -112,6 +116,18 @@ impl Logto {
         logto
     }
 
+    /// A first-party application with this secret.
+    pub(crate) fn add_first_party(&self, id: &str, secret: &str, redirect_uri: &str) {
+        let mut state = self.state();
+        let application = json!({
+            "id": id, "name": id, "type": "Traditional", "isThirdParty": false,
+            "oidcClientMetadata": { "redirectUris": [redirect_uri] },
+        });
+        state.applications.insert(id.to_owned(), application);
+        let secrets = vec![("Default secret".to_owned(), secret.to_owned())];
+        state.secrets.insert(id.to_owned(), secrets);
+    }
+
     pub(crate) fn add_resource(&self, indicator: &str) {
         let mut state = self.state();
         let id = state.id("resource");
@@ -149,6 +165,13 @@ impl Logto {
             "scope": "mcp:tools", "iat": now - 10, "exp": now + 600, "jti": self.state().id("jwt"),
         });
         self.key.token(&claims)
+    }
+
+    /// The secrets of an application, by name.
+    pub(crate) fn secret_names(&self, id: &str) -> Vec<String> {
+        let state = self.state();
+        let names = state.secrets[id].iter().map(|(name, _)| name.clone());
+        names.collect()
     }
 
     /// A user lets an application act for it.
@@ -228,6 +251,20 @@ impl Logto {
             let pairs = [("error", error), ("state", &echo), ("iss", &self.issuer)];
             see_other(&redirect_uri, &pairs)
         };
+        if application["isThirdParty"] == false {
+            let code = state.id("code");
+            let kept = json!({
+                "client": get("client_id"), "redirect": redirect_uri, "resource": "", "scope": "",
+                "challenge": get("code_challenge"), "nonce": get("nonce"), "user": state.user(),
+            });
+            state.codes.insert(code.clone(), kept);
+            let pairs = [
+                ("code", code.as_str()),
+                ("state", &echo),
+                ("iss", &self.issuer),
+            ];
+            return see_other(&redirect_uri, &pairs);
+        }
         let is_public = application["type"] != "Traditional";
         if is_public && get("code_challenge").is_empty() {
             return error("invalid_request");
@@ -333,6 +370,16 @@ impl Logto {
         }
         let resource = get("resource");
         let mut answer = json!({ "token_type": "Bearer", "id_token": "an.id.token" });
+        if let Some(nonce) = kept.get("nonce") {
+            let mut claims = json!({
+                "iss": self.issuer, "sub": kept["user"], "aud": client, "nonce": nonce,
+                "exp": crate::kit::NOW + 3_600, "name": format!("{} <b>", kept["user"].as_str().unwrap()),
+            });
+            for (name, value) in state.id_token.as_object().into_iter().flatten() {
+                claims[name] = value.clone();
+            }
+            answer["id_token"] = json!(self.key.token(&claims));
+        }
         if resource.is_empty() {
             answer["access_token"] = json!(state.id("opaque"));
             answer["expires_in"] = json!(3600);
@@ -341,7 +388,7 @@ impl Logto {
         } else {
             let now = crate::kit::NOW;
             let claims = json!({
-                "iss": self.issuer, "sub": "alice", "client_id": client, "aud": resource,
+                "iss": self.issuer, "sub": state.user(), "client_id": client, "aud": resource,
                 "scope": kept["scope"], "iat": now, "exp": now + 600, "jti": state.id("jwt"),
             });
             answer["access_token"] = json!(self.key.token(&claims));
@@ -592,6 +639,13 @@ impl State {
         for resource in &mut self.resources {
             resource["accessTokenTtl"] = json!(seconds);
         }
+    }
+
+    fn user(&self) -> String {
+        if self.user.is_empty() {
+            return "alice".to_owned();
+        }
+        self.user.clone()
     }
 
     fn id(&mut self, kind: &str) -> String {

@@ -1,7 +1,7 @@
-//! The bridge in front of a Logto: registration, sign-in and tokens as clients and browsers see them,
-//! and what the Management API was asked for. The Logto is a double (`logto`) made of the shapes that
-//! were recorded from a real one, with its quirks, and with faults where a test wants them. Rows of the
-//! attack catalogue are named at the tests that show them.
+//! The bridge and the developer portal in front of a Logto: registration, sign-in, tokens and pages as
+//! clients and browsers see them, and what the Management API was asked for. The Logto is a double
+//! (`logto`) made of the shapes that were recorded from a real one, with its quirks, and with faults where
+//! a test wants them. Rows of the attack catalogue are named at the tests that show them.
 //!
 //! Each module says `cfg(test)` so that clippy knows its helpers for tests, too.
 
@@ -19,6 +19,13 @@ mod http;
 mod kit;
 #[cfg(test)]
 mod logto;
+#[cfg(test)]
+mod portal;
+#[cfg(test)]
+mod portal_attacks;
+#[cfg(feature = "dev-idp")]
+#[cfg(test)]
+mod portal_dev;
 #[cfg(test)]
 mod promises;
 #[cfg(test)]

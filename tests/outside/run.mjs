@@ -5,7 +5,7 @@ import { endAll, runSuites } from './kit.mjs';
 
 const { values } = parseArgs({ options: { only: { type: 'string', multiple: true, default: [] }, list: { type: 'boolean', default: false } } });
 
-for (const cases of ['logto_like', 'dev', 'token_life', 'step_up', 'bridge', 'agent', 'servers', 'logto', 'opaque', 'mounted', 'documents', 'features', 'watching', 'browser']) await import(`./cases/${cases}.mjs`);
+for (const cases of ['logto_like', 'dev', 'token_life', 'step_up', 'bridge', 'agent', 'servers', 'logto', 'opaque', 'mounted', 'documents', 'features', 'watching', 'browser', 'portal']) await import(`./cases/${cases}.mjs`);
 
 const good = await runSuites(values.only, values);
 await endAll();
