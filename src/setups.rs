@@ -90,7 +90,7 @@ pub fn agent_setups(url: &PublicUrl, client_id: &str, confidential: bool) -> Vec
                 client: "Claude Code",
                 place: "in a terminal",
                 snippet: format!(
-                    "claude mcp add --transport http --client-id {client_id}{} \\\n  --callback-port 8080 usher {mcp}",
+                    "claude mcp add --transport http \\\n  --client-id {client_id}{} \\\n  --callback-port 8080 usher {mcp}",
                     if_secret(" --client-secret")
                 ),
             },

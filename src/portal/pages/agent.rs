@@ -150,9 +150,14 @@ fn secrets(shown: &AgentPage<'_>) -> Markup {
         }
         ul.secrets role="list" {
             @for (at, secret) in secrets.iter().enumerate() {
+                @let which = match (is_full, at) {
+                    (false, _) => "In use",
+                    (true, 0) => "Older one",
+                    (true, _) => "Newer one",
+                };
                 li {
                     div {
-                        strong { @if is_full && at == 0 { "The older one" } @else if is_full { "The newer one" } @else { "In use" } }
+                        strong { (which) }
                         div.small.quiet {
                             (secret.name)
                             @if let Some(made_at) = secret.made_at { ", made " (wording::minute(made_at)) }
@@ -162,7 +167,7 @@ fn secrets(shown: &AgentPage<'_>) -> Markup {
                         form method="post" action=(around.agent_path(&agent.id, "/end-secret")) {
                             (around.token())
                             input type="hidden" name="secret" value=(secret.name);
-                            button.danger type="submit" aria-label={ "End " (secret.name) } { "End it" }
+                            button.danger type="submit" { "End the " (which.to_lowercase()) }
                         }
                     }
                 }

@@ -49,7 +49,11 @@ impl Around<'_> {
             html! {
                 @if !above.is_empty() {
                     nav.above aria-label="Where you are" {
-                        @for (name, path) in above { a href=(path) { (name) } span aria-hidden="true" { "/" } }
+                        span aria-hidden="true" { "←" }
+                        @for (at, (name, path)) in above.iter().enumerate() {
+                            @if at > 0 { span aria-hidden="true" { "/" } }
+                            a href=(path) { (name) }
+                        }
                     }
                 }
                 (body)

@@ -60,9 +60,9 @@ async function enter(page, shared) {
 /** Fills the form in and sends it; leads to the agent's page. */
 async function make(page, shared, { name, kind = 'server', redirectUri }) {
   await page.goto(developers(shared, '/new'));
-  await page.getByLabel('Name').fill(name);
+  await page.locator('#name').fill(name);
   await page.locator(`input[name=kind][value=${kind}]`).check();
-  await page.getByLabel('Redirect URIs').fill(redirectUri);
+  await page.locator('#redirect_uris').fill(redirectUri);
   await page.getByRole('button', { name: 'Register' }).click();
   await page.getByRole('heading', { name, exact: true }).waitFor();
 }
@@ -119,7 +119,7 @@ tests['an agent is registered, let in, given another secret, deleted, and refuse
     const second = await shownSecret(page);
     assert.notEqual(first, second);
     for (const secret of [first, second]) assert.equal((await granted(shared, { id, secret, listener, name })).status, 200, 'both are good');
-    await page.getByRole('button', { name: /^End / }).first().click();
+    await page.getByRole('button', { name: /^End the older/ }).first().click();
     await page.getByText('Ended.').waitFor();
     assert.notEqual((await granted(shared, { id, secret: first, listener, name })).status, 200, 'the older one is still good');
     const last = await granted(shared, { id, secret: second, listener, name });
@@ -144,16 +144,16 @@ tests['an agent is registered, let in, given another secret, deleted, and refuse
 tests['a form that was wrong comes back with everything, and each mistake at its field'] = (shared) => withPage(shared, { javaScriptEnabled: false }, async (page) => {
   await enter(page, shared);
   await page.goto(developers(shared, '/new'));
-  await page.getByLabel('Name').fill('SmartMail AI');
+  await page.locator('#name').fill('SmartMail AI');
   await page.locator('input[name=kind][value=server]').check();
-  await page.getByLabel('Redirect URIs').fill('https://smartmail.example/cb\nhttp://smartmail.example/cb');
+  await page.locator('#redirect_uris').fill('https://smartmail.example/cb\nhttp://smartmail.example/cb');
   await page.locator('input[value=profile]').uncheck();
   await page.getByRole('button', { name: 'Register' }).click();
 
   await page.getByRole('alert').waitFor();
   await page.getByText('Line 2: http is for').waitFor();
-  assert.equal(await page.getByLabel('Name').inputValue(), 'SmartMail AI');
-  assert.equal(await page.getByLabel('Redirect URIs').inputValue(), 'https://smartmail.example/cb\nhttp://smartmail.example/cb');
+  assert.equal(await page.locator('#name').inputValue(), 'SmartMail AI');
+  assert.equal(await page.locator('#redirect_uris').inputValue(), 'https://smartmail.example/cb\nhttp://smartmail.example/cb');
   assert.equal(await page.locator('input[value=profile]').isChecked(), false);
   assert.equal(await page.locator('input[value=server]').isChecked(), true);
 });
@@ -161,7 +161,7 @@ tests['a form that was wrong comes back with everything, and each mistake at its
 tests['signed out elsewhere, a filled form is not lost'] = (shared) => withPage(shared, { javaScriptEnabled: false }, async (page) => {
   await enter(page, shared);
   await page.goto(developers(shared, '/new'));
-  await page.getByLabel('Name').fill('SmartMail AI');
+  await page.locator('#name').fill('SmartMail AI');
   const other = await page.context().newPage();
   await other.goto(developers(shared));
   await other.getByRole('button', { name: 'Sign out' }).click();
@@ -173,7 +173,7 @@ tests['signed out elsewhere, a filled form is not lost'] = (shared) => withPage(
   await signIn.getByRole('heading', { name: 'Your agents' }).waitFor();
   await page.getByRole('button', { name: 'Register' }).click();
   await page.getByText('You have signed in anew').waitFor();
-  assert.equal(await page.getByLabel('Name').inputValue(), 'SmartMail AI');
+  assert.equal(await page.locator('#name').inputValue(), 'SmartMail AI');
 });
 
 /** Walks every page, handing each to `look`. */
@@ -187,11 +187,11 @@ async function tour(shared, options, look) {
     await look(page, 'portal-empty');
     await page.goto(developers(shared, '/new'));
     await look(page, 'portal-new');
-    await page.getByLabel('Name').fill('SmartMail AI');
+    await page.locator('#name').fill('SmartMail AI');
     await page.locator('input[name=kind][value=server]').check();
-    await page.getByLabel('Redirect URIs').fill('https://smartmail.example/oauth/callback\nhttp://smartmail.example/cb');
+    await page.locator('#redirect_uris').fill('https://smartmail.example/oauth/callback\nhttp://smartmail.example/cb');
     await page.locator('summary').click();
-    await page.getByLabel('Logo').fill('logo.png');
+    await page.locator('#logo').fill('logo.png');
     await page.getByRole('button', { name: 'Register' }).click();
     await page.getByRole('alert').waitFor();
     await look(page, 'portal-mistakes');
