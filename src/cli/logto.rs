@@ -17,6 +17,7 @@ use super::{
 use crate::{
     logto::{ApplicationKind, Hook, NewApplication},
     notices::{EVENTS, WEBHOOK_PATH},
+    portal::callback_of,
     secret::Secret,
 };
 
@@ -40,7 +41,8 @@ enum Command {
 #[command(after_help = "Examples:\n  \
     usher logto setup --config usher.toml --dry-run\n  \
     usher logto setup --config usher.toml --describe 'mcp:tools=Call tools'\n  \
-    usher logto setup --config usher.toml --webhook-key-file /run/secrets/usher-webhook\n\n\
+    usher logto setup --config usher.toml --webhook-key-file /run/secrets/usher-webhook\n  \
+    usher logto setup --config usher.toml --portal-secret-file /run/secrets/usher-portal\n\n\
     Nothing that is there is changed or deleted, so it may be run again.")]
 struct Setup {
     /// Say what would be made, and make nothing
@@ -58,6 +60,10 @@ struct Setup {
     /// What the first-party app is called
     #[arg(long, value_name = "NAME", default_value = "Official app")]
     official_name: String,
+    /// Also the first-party app by which developers sign in to the portal: the file that its secret is
+    /// written to, or stands in already
+    #[arg(long, value_name = "FILE")]
+    portal_secret_file: Option<PathBuf>,
     /// Also a webhook that tells of suspended users and changed roles: the file that the key which it
     /// is signed with is written to, or stands in already
     #[arg(long, value_name = "FILE")]
@@ -80,6 +86,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     setup.resources(&tenant).await?;
     if !setup.official_redirect_uri.is_empty() {
         setup.official_app(&tenant).await?;
+    }
+    if let Some(file) = &setup.portal_secret_file {
+        setup.portal(&tenant, file).await?;
     }
     if let Some(file) = &setup.webhook_key_file {
         setup.webhook(&tenant, file).await?;
@@ -192,6 +201,45 @@ impl Setup {
             }
         };
         output::line(&format!("{:14} its client id is {id}", "note"));
+        Ok(())
+    }
+
+    /// Where developers of agents sign in. What makes it the portal's is its redirect URI, which is found by
+    /// its mark, since its name is anybody's.
+    async fn portal(&self, tenant: &Tenant, file: &Path) -> anyhow::Result<()> {
+        let callback = callback_of(&tenant.public_url);
+        let mark = json!({ "usher": { "portal": callback } });
+        let all = tenant.management.first_party_applications().await?;
+        let there = all.iter().find(|one| one.custom_data == mark);
+        self.said(&format!("portal's app for {callback}"), there.is_some());
+        let id = match there {
+            Some(there) => there.id.clone(),
+            None if self.dry_run => return Ok(()),
+            None => {
+                let new = NewApplication {
+                    name: "Developer portal".to_owned(),
+                    kind: ApplicationKind::Traditional,
+                    description: "Made by usher logto setup".to_owned(),
+                    is_third_party: false,
+                    redirect_uris: vec![callback],
+                    custom_data: mark,
+                };
+                tenant.management.create_application(&new).await?.id
+            }
+        };
+        if !self.dry_run && !file.exists() {
+            let secrets = tenant.management.secrets(&id).await?;
+            let (_, secret) = secrets.first().context("the portal's app has no secret")?;
+            write_secret(file, secret)
+                .with_context(|| format!("could not write {}", file.display()))?;
+        }
+        for setting in [
+            "portal.enabled = true".to_owned(),
+            format!("portal.client_id = {id:?}"),
+            format!("portal.client_secret_file = \"{}\"", file.display()),
+        ] {
+            output::line(&format!("{:14} {setting}", "to set"));
+        }
         Ok(())
     }
 

@@ -320,3 +320,31 @@ async fn check_takes_the_settings_of_serve_and_says_by_its_exit_code_what_it_fou
     assert_eq!(nothing.status.code(), Some(2));
     bridge.stop().await;
 }
+
+#[actix_web::test]
+async fn setup_makes_the_app_by_which_developers_sign_in_and_keeps_its_secret() {
+    let logto = Logto::start();
+    let url = "https://mcp.example.com";
+    let file = std::env::temp_dir().join(format!("usher-portal-secret-{}", std::process::id()));
+    let path = file.to_str().unwrap();
+    let setup = ["logto", "setup", "--portal-secret-file", path];
+
+    for _again in 0..2 {
+        let output = usher(&logto, url, &setup).await;
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains("portal.client_id = \"app"), "{text}");
+        let kept = fs::read_to_string(&file).unwrap();
+        assert!(!text.contains(&kept), "the secret is shown");
+    }
+    fs::remove_file(&file).unwrap();
+
+    assert_eq!(logto.count("POST /applications"), 1);
+    let state = logto.state();
+    let application = state.applications.values().next().unwrap();
+    assert_eq!(application["type"], "Traditional");
+    assert_eq!(application["isThirdParty"], false);
+    let callback = json!(["https://mcp.example.com/developers/callback"]);
+    assert_eq!(application["oidcClientMetadata"]["redirectUris"], callback);
+}
