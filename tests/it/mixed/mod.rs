@@ -59,6 +59,8 @@ async fn mixed_load(duration: Duration) {
     let change = |config: &mut Config| {
         config.handler.tasks.ttl = TTL;
         config.handler.tasks.per_principal_max = 1_000;
+        // What is left is to be seen gone.
+        config.router.session.grace_after_expiry = HumanDuration::from_secs(2);
     };
     let scene = Arc::new(Scene::of(change, desk.tools()).await);
     // Threads for tasks are started with the first, and stay.
