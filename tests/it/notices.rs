@@ -43,7 +43,7 @@ pub(crate) async fn hook(scene: &Scene, event: &Value, key: &str) -> Reply {
     scene.ask(&ask).await
 }
 
-fn event(name: &str, second: u64, data: &Value) -> Value {
+pub(crate) fn event(name: &str, second: u64, data: &Value) -> Value {
     let at = Timestamp::from_unix_seconds(second).to_rfc3339();
     json!({ "hookId": "h1", "event": name, "createdAt": at, "data": data })
 }
@@ -123,7 +123,7 @@ async fn what_was_not_set_up_is_not_there() {
     }
 }
 
-async fn log_out(scene: &Scene, token: &str) -> Reply {
+pub(crate) async fn log_out(scene: &Scene, token: &str) -> Reply {
     let ask = Ask::new(scene, "POST", "/backchannel-logout")
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body(format!("logout_token={token}"));
@@ -131,7 +131,7 @@ async fn log_out(scene: &Scene, token: &str) -> Reply {
 }
 
 /// Good claims of a logout token with some changed; `null` takes one away.
-fn logout(scene: &Scene, changes: &Value) -> Value {
+pub(crate) fn logout(scene: &Scene, changes: &Value) -> Value {
     let mut claims = json!({
         "iss": scene.issuer.issuer(), "aud": "agent", "sub": "alice", "iat": NOW, "exp": NOW + 120,
         "jti": changes.to_string(), "sid": "s1",
@@ -145,7 +145,7 @@ fn logout(scene: &Scene, changes: &Value) -> Value {
     claims
 }
 
-fn sign(key: &SigningKey, kind: &str, claims: &Value) -> String {
+pub(crate) fn sign(key: &SigningKey, kind: &str, claims: &Value) -> String {
     let mut header = key.header();
     header["typ"] = kind.into();
     key.token_with(&header, &claims.to_string())
