@@ -37,6 +37,7 @@ pub(super) async fn delete(bridge: web::Data<Bridge>, request: HttpRequest) -> H
         let client = client(&bridge, &request).await?;
         bridge.directory().delete(&client.id).await?;
         audit::registration_changed("unregistered", &client.id);
+        bridge.cut_off(&client.id);
         Ok(answer::empty(StatusCode::NO_CONTENT))
     };
     answer::told(deleted.await)

@@ -35,10 +35,12 @@ use bytes::Bytes;
 
 use self::{resources::Resources, transaction::BrowserCookie, upstream::Upstream};
 use crate::{
+    auth::{CutOff, CutOffs, Whom},
     fetch::Fetcher,
     metadata::{Discovery, ProtectedResources},
     registration::{Directory, Registry},
     seal::Sealer,
+    telemetry::audit::{self, CutOffBy},
     time::Clock,
     units::PublicUrl,
 };
@@ -58,6 +60,8 @@ pub(crate) struct Rooms<'a> {
     /// Who the clients are.
     pub(crate) registry: Arc<Registry>,
     pub(crate) sealer: Arc<Sealer>,
+    /// Where those are shut out that delete themselves.
+    pub(crate) cut_offs: CutOffs,
     pub(crate) fetcher: Fetcher,
     pub(crate) clock: Clock,
 }
@@ -76,6 +80,7 @@ pub(crate) struct Bridge {
     upstream: Upstream,
     sealer: Arc<Sealer>,
     cookie: BrowserCookie,
+    cut_offs: CutOffs,
     clock: Clock,
 }
 
@@ -94,7 +99,31 @@ impl Bridge {
             upstream: Upstream::new(rooms.discovery, rooms.fetcher),
             sealer: rooms.sealer,
             cookie: BrowserCookie::of(url),
+            cut_offs: rooms.cut_offs,
             clock: rooms.clock,
+        }
+    }
+
+    /// Refuses the tokens of a client that is gone. What is open by them ends within a second, by the
+    /// router's sweep; where there is no place for one more cut-off, when it is asked about again.
+    fn cut_off(&self, client_id: &str) {
+        let now = self.clock.now();
+        let whom = Whom {
+            issuer: Some(self.upstream.issuer().to_owned()),
+            client_id: Some(client_id.to_owned()),
+            subject: None,
+        };
+        let cut = CutOff::before(now, whom, now);
+        let in_force = self.cut_offs.add(&cut);
+        audit::cut_off(
+            CutOffBy::Deletion,
+            cut.whom.audited(),
+            0,
+            false,
+            in_force.is_ok(),
+        );
+        if let Err(error) = in_force {
+            tracing::error!(%error, "a deleted client's tokens are still taken");
         }
     }
 

@@ -2,13 +2,21 @@
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{output, prune::prune, settings::Settings, tenant::Tenant};
+use super::{
+    office::{Listener, Office},
+    output,
+    prune::prune,
+    settings::Settings,
+    tenant::Tenant,
+};
 use crate::{
     agent::Said,
     oauth::{client_metadata::Refusal, redirect_uri::RedirectUri},
     registration::{Client, NewClient, Origin, Registered, Registrar, client_of},
+    session::SessionFilter,
     time::{Clock, Timestamp},
 };
 
@@ -18,7 +26,7 @@ use crate::{
     usher clients --config usher.toml                 all agents\n  \
     usher clients create --name SmartMail --redirect-uri https://smartmail.example/cb --confidential\n  \
     usher clients rotate abc123                       one secret more; --end NAME ends one\n  \
-    usher clients disable abc123                      out within a minute; its JWTs end by themselves\n  \
+    usher clients disable abc123                      out at once on this machine, within a minute elsewhere\n  \
     usher clients prune --unused-days 90 --dry-run    those that nobody has a grant for\n\n\
     Settings are those of usher serve: issuer.url, logto.client_id, logto.client_secret_file.")]
 pub(super) struct Arguments {
@@ -26,6 +34,8 @@ pub(super) struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    listener: Listener,
     /// JSON on standard output
     #[arg(long, global = true)]
     json: bool,
@@ -111,12 +121,22 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Create(described) => create(&tenant, &described, as_json).await,
         Command::Update { id, described } => update(&tenant, &id, &described, as_json).await,
         Command::Rotate { id, end } => rotate(&tenant, &id, end.as_deref(), as_json).await,
-        Command::Disable { id } => shut(&tenant, &id, true).await,
-        Command::Enable { id } => shut(&tenant, &id, false).await,
+        Command::Disable { id } => {
+            set_disabled(&tenant, &id, true).await?;
+            output::line(&format!("{id} disabled"));
+            cut_off(&arguments.listener, &id).await;
+            Ok(())
+        }
+        Command::Enable { id } => {
+            set_disabled(&tenant, &id, false).await?;
+            output::line(&format!("{id} enabled; servers know within a minute"));
+            Ok(())
+        }
         Command::Delete { id } => {
             find(&tenant, &id).await?;
             tenant.registrar.delete(&id).await?;
             output::line(&format!("{id} deleted"));
+            cut_off(&arguments.listener, &id).await;
             Ok(())
         }
         Command::Prune {
@@ -315,13 +335,36 @@ async fn rotate(tenant: &Tenant, id: &str, end: Option<&str>, as_json: bool) -> 
     Ok(())
 }
 
-async fn shut(tenant: &Tenant, id: &str, disabled: bool) -> anyhow::Result<()> {
+async fn set_disabled(tenant: &Tenant, id: &str, disabled: bool) -> anyhow::Result<()> {
     let client = Client {
         disabled,
         ..find(tenant, id).await?
     };
     ensure!(tenant.registrar.update(&client).await?, "{id} is gone");
-    let what = if disabled { "disabled" } else { "enabled" };
-    output::line(&format!("{id} {what}; servers know within a minute"));
     Ok(())
+}
+
+/// Has the server on this machine, or another that was named, end what the agent has open and refuse its
+/// tokens. What was done at Logto stands all the same.
+async fn cut_off(listener: &Listener, id: &str) {
+    let whom = SessionFilter {
+        client_id: Some(id.to_owned()),
+        ..SessionFilter::default()
+    };
+    let order = [("cut_off", "true".to_owned())];
+    let told = async {
+        let office = Office::at(listener)?;
+        office.ask(Method::DELETE, "sessions", &whom, &order).await
+    };
+    match told.await {
+        Ok(answer) => {
+            let ended = &answer["ended"];
+            output::line(&format!(
+                "{ended} sessions ended there and its tokens refused; other servers know within a minute"
+            ));
+        }
+        Err(error) => output::line(&format!(
+            "servers know within a minute; at once by usher sessions end --client-id {id} ({error:#})"
+        )),
+    }
 }

@@ -16,9 +16,19 @@ use crate::{
     units::{ByteSize, HumanDuration},
 };
 
-/// Where it is, and who we are there.
+/// Where it is, who we are there, and how its answers are shown.
 #[derive(Debug, Args)]
 pub(super) struct Reach {
+    #[command(flatten)]
+    listener: Listener,
+    /// JSON on standard output
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+/// Where it is, and who we are there.
+#[derive(Debug, Args)]
+pub(super) struct Listener {
     /// The server's admin listener
     #[arg(
         long,
@@ -30,9 +40,6 @@ pub(super) struct Reach {
     /// File with the token of server.admin_token_file, where the server has one
     #[arg(long, value_name = "FILE", global = true)]
     admin_token_file: Option<PathBuf>,
-    /// JSON on standard output
-    #[arg(long, global = true)]
-    pub(super) json: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,6 +56,10 @@ pub(super) struct Office {
 
 impl Office {
     pub(super) fn new(arguments: &Reach) -> anyhow::Result<Self> {
+        Self::at(&arguments.listener)
+    }
+
+    pub(super) fn at(arguments: &Listener) -> anyhow::Result<Self> {
         let file = arguments.admin_token_file.as_deref();
         Ok(Self {
             fetcher: Fetcher::new(fetch::Config {

@@ -62,6 +62,7 @@ impl WaysIn<'_> {
                 discovery: self.verifier.discovery().clone(),
                 registry: Arc::clone(&registry),
                 sealer: Arc::clone(&sealer),
+                cut_offs: self.verifier.cut_offs().clone(),
                 fetcher: self.fetcher.clone(),
                 clock: self.clock.clone(),
             }))

@@ -250,6 +250,8 @@ pub enum CutOffBy {
     LogoutToken,
     /// An answer of Logto's Management API.
     RollCall,
+    /// The agent's own, which has deleted its registration.
+    Deletion,
 }
 
 impl CutOffBy {
@@ -262,6 +264,7 @@ impl CutOffBy {
             Self::Webhook => "webhook",
             Self::LogoutToken => "logout_token",
             Self::RollCall => "roll_call",
+            Self::Deletion => "deletion",
         }
     }
 }
@@ -284,7 +287,7 @@ impl Shut<'_> {
     }
 }
 
-/// Callers were cut off, which ended so many sessions. Not `in_force` where there was no place for
+/// Callers were cut off, which ended so many sessions at once. Not `in_force` where there was no place for
 /// another cut-off.
 pub fn cut_off(by: CutOffBy, whom: Shut<'_>, ended: usize, banned: bool, in_force: bool) {
     info!(

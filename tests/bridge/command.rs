@@ -88,7 +88,8 @@ async fn an_operator_makes_changes_and_ends_an_agent() {
         (Some("SmarterMail"), Some(uri))
     );
 
-    said(&bridge, &["clients", "disable", id]).await;
+    let admin = bridge.admin();
+    said(&bridge, &["clients", "disable", id, "--admin", &admin]).await;
     assert_eq!(
         said(&bridge, &["clients", "show", id]).await["disabled"],
         true
@@ -103,7 +104,7 @@ async fn an_operator_makes_changes_and_ends_an_agent() {
         json!([])
     );
 
-    said(&bridge, &["clients", "delete", id]).await;
+    said(&bridge, &["clients", "delete", id, "--admin", &admin]).await;
     assert_eq!(said(&bridge, &["clients"]).await["clients"], json!([]));
     let gone = usher(&bridge.logto, &bridge.url, &["clients", "show", id]).await;
     assert_eq!(gone.status.code(), Some(1));
@@ -120,7 +121,24 @@ async fn a_disabled_agent_does_not_get_in() {
     .await;
     let id = id["client_id"].as_str().unwrap();
 
-    said(&bridge, &["clients", "disable", id]).await;
+    let token = bridge.logto.access_token("alice", id, &bridge.at("/mcp"));
+    bridge.whoami(&token).await.is(200);
+    let nobody = ["clients", "disable", id, "--admin", "http://127.0.0.1:1"];
+    let output = usher(&bridge.logto, &bridge.url, &nobody).await;
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("within a minute"),
+        "{text}"
+    );
+    bridge.whoami(&token).await.is(200);
+
+    // The server that is told refuses its tokens at once.
+    let admin = bridge.admin();
+    let told = ["clients", "disable", id, "--admin", &admin];
+    let output = usher(&bridge.logto, &bridge.url, &told).await;
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("0 sessions ended there"), "{text}");
+    bridge.whoami(&token).await.is(401);
 
     let page = crate::kit::Browser::default()
         .get(&bridge.request(id, &[]))

@@ -198,6 +198,12 @@ impl Bridge {
         send(request).await
     }
 
+    /// Where operators are served.
+    #[cfg(feature = "cli")]
+    pub(crate) fn admin(&self) -> String {
+        format!("http://{}", self.running.as_ref().unwrap().admin())
+    }
+
     /// A metric's value, named with its labels; zero where it was never counted.
     pub(crate) fn metric(&self, name: &str) -> u64 {
         let metrics = self.running.as_ref().unwrap().metrics().encode();

@@ -176,6 +176,26 @@ async fn who_is_gone_is_cut_off_and_nobody_else() {
     bridge.stop().await;
 }
 
+// What is deleted is over at once, whatever its tokens say.
+#[actix_web::test]
+async fn an_agent_that_deletes_itself_is_cut_off_at_once() {
+    let bridge = Bridge::with(|config| config.roll_call.every = HumanDuration::from_secs(0)).await;
+    let made = bridge.register(&public()).await.is(201).json();
+    let text = |member: &str| made[member].as_str().unwrap();
+    let session = Session::open(&bridge, "alice", text("client_id")).await;
+    let other = Session::open(&bridge, "alice", &bridge.agent().await).await;
+
+    let delete = client().delete(text("registration_client_uri"));
+    let delete = delete.bearer_auth(text("registration_access_token"));
+    send(delete).await.is(204);
+
+    bridge.whoami(&session.token).await.is(401);
+    session.ends_cut_off(&bridge).await;
+    bridge.whoami(&other.token).await.is(200);
+    assert_eq!(bridge.logto.count("GET /users/"), 0, "never means never");
+    bridge.stop().await;
+}
+
 #[actix_web::test]
 async fn a_logto_that_can_not_be_asked_cuts_nobody_off() {
     let bridge = Bridge::with(often).await;
