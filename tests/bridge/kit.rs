@@ -65,6 +65,8 @@ impl Bridge {
 
     /// The same, whether or not Logto can be asked.
     pub(crate) fn unready(logto: Logto, change: impl FnOnce(&mut Config)) -> Self {
+        #[cfg(feature = "cli")]
+        crate::loud::listen_if_wanted();
         let mut config = Config::default();
         config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.server.admin_listen = SocketAddr::from(([127, 0, 0, 1], 0));

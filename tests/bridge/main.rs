@@ -19,6 +19,10 @@ mod http;
 mod kit;
 #[cfg(test)]
 mod logto;
+#[cfg(feature = "cli")]
+#[cfg(test)]
+#[path = "../kit/loud.rs"]
+mod loud;
 #[cfg(test)]
 mod portal;
 #[cfg(test)]

@@ -42,6 +42,8 @@ impl Provider {
     }
 
     pub(crate) fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        #[cfg(feature = "cli")]
+        crate::loud::listen_if_wanted();
         let mut config = Config::dev_defaults();
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.resource_server = Some(ResourceServer {

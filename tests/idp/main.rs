@@ -20,6 +20,10 @@ mod http;
 mod introspection;
 #[cfg(test)]
 mod kit;
+#[cfg(feature = "cli")]
+#[cfg(test)]
+#[path = "../kit/loud.rs"]
+mod loud;
 #[cfg(test)]
 mod registration;
 #[cfg(test)]

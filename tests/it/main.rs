@@ -63,6 +63,8 @@ mod rmcp;
 #[cfg(test)]
 mod rmcp_client;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod session;
 #[cfg(test)]
 mod shutdown;
