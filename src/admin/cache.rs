@@ -14,6 +14,7 @@ pub(super) async fn purge(
     office.access.check(&request)?;
     let usage = office.verifier.usage();
     office.verifier.forget_all();
+    office.router.tell_purged().await;
     audit::purged(usage.entries, usage.refusals);
     tracing::info!(
         callers = usage.entries,

@@ -55,7 +55,7 @@ pub(super) async fn lift(
 ) -> Result<HttpResponse, Refusal> {
     office.access.check(&request)?;
     let whom: Whom = read(&request)?;
-    let lifted = office.router.cut_offs().lift(&whom);
+    let lifted = office.router.lift(&whom).await;
     audit::cut_off_lifted(whom.audited(), lifted);
     tracing::info!(lifted, "an operator lifted a cut-off");
     Ok(answer(json!({ "lifted": lifted })))

@@ -327,6 +327,19 @@ impl Owner {
         Self(owner)
     }
 
+    /// Reads what [`Owner::to_hex`] wrote.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut owner = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        for (place, byte) in owner.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(place * 2..place * 2 + 2)?, 16).ok()?;
+        }
+        Some(Self(owner))
+    }
+
     /// What logs call it. The digest itself has no key: whoever knows a subject can make it.
     #[must_use]
     pub fn pseudonym(&self) -> Pseudonym {
@@ -418,6 +431,8 @@ mod tests {
         let name = owner.pseudonym().to_string();
 
         assert!(!owner.to_hex().contains(&name));
+        assert_eq!(Owner::from_hex(&owner.to_hex()), Some(owner));
+        assert_eq!(Owner::from_hex(&owner.to_hex()[1..]), None);
         assert_eq!(format!("{owner:?}"), format!("Owner({name})"));
     }
 

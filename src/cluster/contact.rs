@@ -32,6 +32,7 @@ struct State {
     era: Option<String>,
     unsettled_since: Option<Instant>,
     review_due: bool,
+    has_forgotten: bool,
     /// The store's clock, and when it was read.
     clock: Option<(u64, Instant)>,
 }
@@ -75,6 +76,7 @@ impl Contact {
         let is_back = state.is_away;
         let had_run_out = beat.lapsed && !is_first;
         state.review_due |= is_new || had_run_out || is_back;
+        state.has_forgotten |= is_new && !is_first;
         state.era = Some(beat.era.clone());
         state.renewed = Some(begun);
         state.in_touch_since.get_or_insert(begun);
@@ -96,7 +98,14 @@ impl Contact {
 
     /// All sessions were looked through.
     pub(super) fn reviewed(&self) {
-        self.lock().review_due = false;
+        let mut state = self.lock();
+        state.review_due = false;
+        state.has_forgotten = false;
+    }
+
+    /// Whether the store has lost its memory since the last review.
+    pub(super) fn has_forgotten(&self) -> bool {
+        self.lock().has_forgotten
     }
 
     /// A review is due with the next beat.

@@ -195,11 +195,11 @@ impl Inner {
             .buffer_unordered(ENTERED_AT_ONCE);
         let entered: Vec<Result<(), Away>> = entering.collect().await;
         entered.into_iter().collect::<Result<(), Away>>()?;
-        self.give_orders_again().await?;
-        self.contact.reviewed();
-        for cut in self.read_orders().await? {
-            residents.heard(Word::CutOff { cut }, self.now()).await;
+        self.give_orders(self.contact.has_forgotten()).await?;
+        for word in self.read_orders().await? {
+            residents.heard(word, self.now()).await;
         }
+        self.contact.reviewed();
         Ok(())
     }
 
@@ -244,6 +244,14 @@ impl Inner {
             }
             word => {
                 self.counters.heard.one_more();
+                match &word {
+                    Word::CutOff { name, cut } => {
+                        // Where there is no room, it is in force all the same.
+                        let _kept = self.orders.add(name.clone(), cut.clone(), true);
+                    }
+                    Word::Lifted { whom } => _ = self.orders.drop_about(whom),
+                    _ => {}
+                }
                 residents.heard(word, self.now()).await;
             }
         }
@@ -273,8 +281,8 @@ async fn listen_on(node: Weak<Inner>, residents: Arc<dyn Residents>) {
         let opened = timeout(inner.config.answer_within.get(), inner.store.listen()).await;
         if let Ok(Ok(mut words)) = opened {
             // What was said before it listened is in the orders that are kept.
-            for cut in inner.read_orders().await.unwrap_or_default() {
-                residents.heard(Word::CutOff { cut }, inner.now()).await;
+            for word in inner.read_orders().await.unwrap_or_default() {
+                residents.heard(word, inner.now()).await;
             }
             drop(inner);
             while let Ok(Some(word)) = timeout(patience, words.next()).await {

@@ -23,6 +23,8 @@ pub enum Word {
     },
     /// End what these callers have open, and refuse their tokens.
     CutOff {
+        /// Under which it is kept.
+        name: String,
         /// Whose, and which.
         cut: CutOffOrder,
     },
@@ -62,6 +64,9 @@ pub struct CutOffOrder {
     pub issued_before: u64,
     /// And those seen before then, in milliseconds of the nodes' shared time.
     pub seen_before: u64,
+    /// Not a cut-off, but the end of bans that were spoken until then, in seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ban_ended_at: Option<u64>,
     /// And all others until then, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub banned_until: Option<u64>,

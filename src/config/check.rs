@@ -1,5 +1,7 @@
 //! Rules that a value alone can't keep: above zero, and what rooms ask of each other.
 
+use std::time::Duration;
+
 use url::Url;
 
 use super::{Config, Key, Problem};
@@ -57,10 +59,16 @@ const ABOVE_ZERO: &[&str] = &[
     "task.questions_max",
     "task.threads",
     "policy.rates_max",
+    "cluster.lease",
+    "cluster.answer_within",
+    "cluster.writes_max",
     "fetch.deadline",
     "audit.lines_max",
     "otlp.queue_max",
 ];
+
+/// Least time that another node is given for the head of an answer.
+const FORWARD_WITHIN_MIN: Duration = Duration::from_secs(3);
 
 impl Config {
     /// What is wrong with the whole, where each part is right.
@@ -110,11 +118,46 @@ impl Config {
         if self.handler.tasks.ttl > self.handler.tasks.ttl_max {
             problems.push(problem("task.ttl", "is above task.ttl_max"));
         }
+        problems.extend(self.check_cluster());
         problems.extend(self.check_gate());
         problems.extend(self.check_rules());
         // Without an issuer there is nothing to check yet: `usher dev` brings its own.
         if self.has_issuer() {
             problems.extend(self.to_auth().err().into_iter().flat_map(|error| error.0));
+        }
+        problems
+    }
+
+    /// What it takes to be one of several nodes.
+    fn check_cluster(&self) -> Vec<Problem> {
+        let cluster = &self.cluster;
+        if cluster.url.is_none() {
+            return Vec::new();
+        }
+        let mut problems = Vec::new();
+        if cluster.key_file.is_none() {
+            problems.push(problem(
+                "cluster.key_file",
+                "is needed where there is a cluster.url: the key that all nodes share, from \
+                 openssl rand -hex 32",
+            ));
+        }
+        if cluster.listen.ip().is_unspecified() && cluster.advertise.is_none() {
+            problems.push(problem(
+                "cluster.advertise",
+                "is needed where cluster.listen is every address: where other nodes reach this one",
+            ));
+        }
+        let listeners = [self.server.listen, self.server.admin_listen];
+        if cluster.listen.port() != 0 && listeners.contains(&cluster.listen) {
+            problems.push(problem(
+                "cluster.listen",
+                "is another listener's address too",
+            ));
+        }
+        // A node answers another within two seconds, or begins a stream.
+        if cluster.forward_within.get() < FORWARD_WITHIN_MIN {
+            problems.push(problem("cluster.forward_within", "must be 3s or more"));
         }
         problems
     }

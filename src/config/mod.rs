@@ -26,7 +26,8 @@ pub use table::KEYS;
 pub use watching::{AuditConfig, AuditTo, LogConfig, LogFormat, NoRatio, OtlpConfig, Ratio};
 
 use crate::{
-    fetch, handler, logto, notices, policy as rules, portal, registration, roll_call, router,
+    cluster, fetch, handler, logto, notices, policy as rules, portal, registration, roll_call,
+    router,
     scope::Scopes,
     skills, transport,
     units::{HumanDuration, PublicUrl},
@@ -57,6 +58,8 @@ pub struct Config {
     pub router: router::Config,
     /// Calls.
     pub handler: handler::Config,
+    /// Other nodes.
+    pub cluster: cluster::Config,
     /// The Logto tenant that keeps them.
     pub logto: logto::Config,
     /// Agents that register here.

@@ -353,6 +353,32 @@ keys! {
         "Questions to its client that a task may have open.";
     plain "task.threads" = handler.tasks.threads, COUNT,
         "Threads that tasks run on, where a tool can be one.";
+    secret "cluster.url" = cluster.url, "URL, as redis://host:6379 or rediss://user@host:6380/0",
+        "The Redis or Valkey (7 or later, one primary) that several nodes share. Without it, this server is the only one.";
+    path "cluster.password_file" = cluster.password_file, PATH,
+        "File with its password, instead of one in the URL; not readable by others.";
+    path "cluster.key_file" = cluster.key_file, PATH,
+        "File with the key that all nodes share, from openssl rand -hex 32: whoever has it can speak for any caller. Not readable by others.";
+    path "cluster.previous_key_file" = cluster.previous_key_file, PATH,
+        "File with the key before it, which still opens what it sealed.";
+    address "cluster.listen" = cluster.listen, ADDRESS,
+        "Where other nodes are served, where there are any; keep it private.";
+    optional "cluster.advertise" = cluster.advertise, "host and port, as 10.1.2.3:3002",
+        "Where other nodes reach this one, if not at the address listened on.";
+    plain "cluster.prefix" = cluster.prefix, TEXT,
+        "How every key and channel in the store begins.";
+    plain "cluster.lease" = cluster.lease, DURATION,
+        "How long a node that says nothing is taken for alive; after two thirds of it, it takes no step for others.";
+    plain "cluster.answer_within" = cluster.answer_within, DURATION,
+        "How long the store may take for an answer, before it is taken to be away.";
+    plain "cluster.forward_within" = cluster.forward_within, DURATION,
+        "How long another node may take for the head of an answer; above 3s.";
+    plain "cluster.patience" = cluster.patience, DURATION,
+        "How long a request waits for a session whose node is gone or going, before a 503.";
+    plain "cluster.leave_after" = cluster.leave_after, DURATION,
+        "How long after a signal to stop sessions stay here, since balancers learn of it late; a part of server.drain_after.";
+    plain "cluster.writes_max" = cluster.writes_max, COUNT,
+        "Changes of sessions that may wait to be written to the store; of more, the newest are left out until the next review.";
     plain "fetch.deadline" = fetch.deadline, DURATION,
         "How long any question to the authorization server may take.";
     plain "fetch.answer_max" = fetch.answer_max, SIZE,

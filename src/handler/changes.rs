@@ -27,7 +27,11 @@ pub enum Change {
 
 /// Where changes are said. Clones speak to the same listeners.
 #[derive(Debug, Clone)]
-pub struct Changes(broadcast::Sender<Change>);
+pub struct Changes {
+    here: broadcast::Sender<Change>,
+    /// What was said here, and not by another node.
+    outward: broadcast::Sender<Change>,
+}
 
 /// A listener's end.
 #[derive(Debug)]
@@ -39,7 +43,10 @@ pub struct ChangeListener {
 
 impl Default for Changes {
     fn default() -> Self {
-        Self(broadcast::Sender::new(WAITING_MAX))
+        Self {
+            here: broadcast::Sender::new(WAITING_MAX),
+            outward: broadcast::Sender::new(WAITING_MAX),
+        }
     }
 }
 
@@ -47,14 +54,29 @@ impl Changes {
     /// Tells everybody who listens now.
     pub fn announce(&self, change: Change) {
         // That nobody listens is no error.
-        let _listeners = self.0.send(change);
+        let _others = self.outward.send(change.clone());
+        self.announce_here(change);
+    }
+
+    /// Tells everybody on this node: another has said it to all.
+    pub fn announce_here(&self, change: Change) {
+        let _listeners = self.here.send(change);
+    }
+
+    /// Listens from now on to what other nodes have to be told.
+    #[must_use]
+    pub fn listen_outward(&self) -> ChangeListener {
+        ChangeListener {
+            all: self.outward.subscribe(),
+            own: None,
+        }
     }
 
     /// Listens from now on.
     #[must_use]
     pub fn listen(&self) -> ChangeListener {
         ChangeListener {
-            all: self.0.subscribe(),
+            all: self.here.subscribe(),
             own: None,
         }
     }
@@ -64,7 +86,7 @@ impl ChangeListener {
     /// Listens to these as well. They may end before the others.
     #[must_use]
     pub fn and(mut self, own: &Changes) -> Self {
-        self.own = Some(own.0.subscribe());
+        self.own = Some(own.here.subscribe());
         self
     }
 

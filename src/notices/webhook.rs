@@ -209,11 +209,11 @@ async fn carry_out(
     now: Timestamp,
     notices: &Notices,
 ) -> Result<(), Refusal> {
-    let cut_offs = notices.rooms.router.cut_offs();
+    let router = &notices.rooms.router;
     match meaning {
         Meaning::Nothing => Ok(()),
         Meaning::EndBan(whom) => {
-            let ended = cut_offs.end_ban(&whom, then);
+            let ended = router.end_ban(&whom, then).await;
             ended.map_err(|_full| Refusal::CutOffsFull)?;
             audit::ban_ended(CutOffBy::Webhook, whom.audited());
             Ok(())
@@ -221,7 +221,7 @@ async fn carry_out(
         Meaning::Refuse { whom, is_ban } => {
             let mut cut = CutOff::before(then, whom, now);
             if is_ban {
-                cut = cut.and_ban_for(cut_offs.lasting());
+                cut = cut.and_ban_for(router.cut_offs().lasting());
             }
             notices.cut_off(&cut, CutOffBy::Webhook).await
         }

@@ -33,6 +33,8 @@ pub enum CloseReason {
     Disconnected,
     /// The server is being stopped.
     ServerStopping,
+    /// Another node has taken it over.
+    Moved,
 }
 
 impl CloseReason {
@@ -54,6 +56,7 @@ impl CloseReason {
             Self::SlowReader => "slow_reader",
             Self::Disconnected => "disconnected",
             Self::ServerStopping => "server_stopping",
+            Self::Moved => "moved",
         }
     }
 }
@@ -75,6 +78,7 @@ impl fmt::Display for CloseReason {
             Self::SlowReader => "the client reads too slowly",
             Self::Disconnected => "the client is gone",
             Self::ServerStopping => "the server is stopping",
+            Self::Moved => "another server has taken over",
         })
     }
 }

@@ -17,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Config, RouteError,
+    fleet::{part, tell_end, tell_others},
     recent::Recent,
     table::Table,
     watch::{Open as Opened, Watch},
 };
 use crate::{
     auth::Principal,
+    cluster::Cluster,
     handler::Handler,
     outlet::{CloseReason, Outlet},
     session::{Farewell, Leases, Opening, SessionId, SessionRef, Verdict},
@@ -38,6 +40,8 @@ use crate::{
 pub(super) struct Open {
     pub(super) principal: Principal,
     pub(super) stream: Option<Outlet>,
+    /// Under this name, since this epoch: another node has had it.
+    pub(super) taken_over: Option<(SessionId, u64)>,
 }
 
 /// Refuses new sessions and ends the others as their calls end. Answered when none is left.
@@ -57,6 +61,7 @@ pub(super) struct Router {
     pub(super) handler: Handler,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
+    pub(super) cluster: Option<Cluster>,
     pub(super) arbiters: Vec<Arbiter>,
     pub(super) draining: bool,
     /// Tells streams without a session that the server stops.
@@ -95,6 +100,10 @@ impl Actor for Router {
             }
         };
         context.spawn(announce.into_actor(self));
+        if let Some(cluster) = self.cluster.clone() {
+            let outward = self.handler.changes().listen_outward();
+            context.spawn(tell_others(cluster, outward).into_actor(self));
+        }
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
@@ -110,7 +119,7 @@ impl Handles<Open> for Router {
     type Result = Result<SessionRef, RouteError>;
 
     fn handle(&mut self, open: Open, _: &mut Self::Context) -> Self::Result {
-        self.open(open.principal, open.stream)
+        self.open(open)
     }
 }
 
@@ -123,7 +132,11 @@ impl Handles<DrainAll> for Router {
         self.handler.stop_tasks();
         self.stopping.cancel();
         let table = Arc::clone(&self.table);
+        let is_alone = self.cluster.is_none();
         Box::pin(async move {
+            if !is_alone {
+                part(&table).await;
+            }
             while table.len() > 0 {
                 // Again each time: a mailbox may have been full, a session just been opened.
                 table.snapshot().iter().for_each(SessionRef::drain);
@@ -135,11 +148,21 @@ impl Handles<DrainAll> for Router {
 
 // === Plain functions ===
 
+fn fresh_id() -> Result<SessionId, RouteError> {
+    SessionId::random().map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "no session id");
+        RouteError::Broken
+    })
+}
+
 impl Router {
     fn open(
         &mut self,
-        principal: Principal,
-        stream: Option<Outlet>,
+        Open {
+            principal,
+            stream,
+            taken_over,
+        }: Open,
     ) -> Result<SessionRef, RouteError> {
         if self.draining {
             return Err(RouteError::Stopping);
@@ -148,10 +171,10 @@ impl Router {
             self.metrics.limit_hit(Limit::SessionsPerNode);
             return Err(RouteError::NodeFull);
         }
-        let id = SessionId::random().map_err(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "no session id");
-            RouteError::Broken
-        })?;
+        let (id, epoch) = match taken_over {
+            Some(taken_over) => taken_over,
+            None => (fresh_id()?, 1),
+        };
         let arbiter = self.arbiter_of(id).ok_or(RouteError::Broken)?;
         let owner = principal.owner();
         let reserve = || self.table.reserve(id, owner, self.config.per_principal_max);
@@ -166,7 +189,12 @@ impl Router {
         let transport = Transport::of_stream(stream.is_some());
         let (table, metrics) = (Arc::clone(&self.table), self.metrics.clone());
         let (caller, opened) = (principal.pseudonym(), Instant::now());
+        let cluster = self.cluster.clone();
         let farewell = Farewell::new(move |reason| {
+            // Before it is gone here: who looks for it then finds it in no state between.
+            if let Some(cluster) = &cluster {
+                tell_end(cluster, (id, epoch), transport, reason);
+            }
             table.remove(id, owner);
             metrics.session_closed(transport, reason, opened.elapsed());
             audit::session_closed(caller, &id.short(), reason.label());
@@ -178,6 +206,7 @@ impl Router {
             stream,
             opened_at: self.clock.now(),
             farewell,
+            epoch,
         };
         let (session, prepared) =
             SessionRef::prepare(self.config.session, self.handler.clone(), opening);

@@ -1,6 +1,6 @@
 //! Why a message could not be routed.
 
-use crate::session::SessionError;
+use crate::{cluster::Away, session::SessionError};
 
 /// No session was found, opened or reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,12 +20,27 @@ pub enum RouteError {
     /// The server is being stopped.
     #[error("the server is stopping")]
     Stopping,
+    /// Whose it is, or where, nobody can tell at the moment.
+    #[error("the other servers can't be asked at the moment")]
+    Away,
+    /// The node that has the session does not answer.
+    #[error("the server that has this session does not answer")]
+    NodeGone,
+    /// Another node took it for here, and it is not.
+    #[error("this session is not here")]
+    NotHere,
     /// A part of the server is not there; the log knows why.
     #[error("the server can't open sessions now")]
     Broken,
     /// The session did not take the message.
     #[error(transparent)]
     Session(SessionError),
+}
+
+impl From<Away> for RouteError {
+    fn from(_: Away) -> Self {
+        Self::Away
+    }
 }
 
 impl From<SessionError> for RouteError {

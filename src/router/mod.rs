@@ -6,6 +6,8 @@
 
 mod actor;
 mod error;
+mod fleet;
+mod here;
 mod recent;
 mod table;
 mod watch;
@@ -13,27 +15,25 @@ mod watch;
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Arbiter, MailboxError};
-use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 pub use error::RouteError;
+pub use fleet::{Elsewhere, Place};
 
 use crate::{
-    auth::{CutOff, CutOffError, CutOffs, Principal, Verifier},
+    auth::{CutOffs, Principal, Verifier},
+    cluster::Cluster,
     handler::Handler,
     outlet::{CloseReason, EventId, Frames, Outlet},
     protocol::{Batch, ClientMessage},
-    session::{
-        self, Lease, Leases, SessionError, SessionFilter, SessionId, SessionRef, SessionSummary,
-    },
-    telemetry::{
-        Limit, Metrics, Transport,
-        audit::{self, CutOffBy},
-    },
+    session::{self, Lease, Leases, SessionError, SessionId, SessionRef},
+    telemetry::{Limit, Metrics, Transport, audit},
     time::Clock,
     units::HumanDuration,
 };
 use actor::{DrainAll, Open, Router};
+use fleet::Fleet;
+use here::Here;
 use recent::Recent;
 use table::Table;
 use watch::Watch;
@@ -84,6 +84,7 @@ pub struct RouterHandle {
     cut_offs: CutOffs,
     stopping: CancellationToken,
     metrics: Metrics,
+    fleet: Option<Fleet>,
 }
 
 /// How long opening a session may take. The router's handlers only count and start, so this is far
@@ -92,7 +93,8 @@ const ASK_DEADLINE: Duration = Duration::from_secs(5);
 
 impl RouterHandle {
     /// Starts the router and the arbiters of its sessions, which end for callers that are cut off, and
-    /// for those whose tokens `verifier` is told to be good no more. Needs an actix system.
+    /// for those whose tokens `verifier` is told to be good no more. With a `cluster`, sessions of other
+    /// nodes are found too. Needs an actix system.
     #[must_use]
     pub fn start(
         config: Config,
@@ -101,11 +103,27 @@ impl RouterHandle {
         verifier: Option<Verifier>,
         metrics: Metrics,
         clock: Clock,
+        cluster: Option<Cluster>,
     ) -> Self {
         let leases = Leases::new(config.calls_per_principal_max);
         let recent = Recent::new(config.recent_callers_max);
         let table = Arc::new(Table::default());
         let stopping = CancellationToken::new();
+        let here = Here {
+            table: Arc::clone(&table),
+            leases: leases.clone(),
+            cut_offs: cut_offs.clone(),
+            metrics: metrics.clone(),
+        };
+        let fleet = cluster.clone().map(|cluster| {
+            Fleet::join(
+                cluster,
+                here,
+                verifier.clone(),
+                handler.changes().clone(),
+                clock.clone(),
+            )
+        });
         let router = Router {
             config,
             table: Arc::clone(&table),
@@ -119,6 +137,7 @@ impl RouterHandle {
             handler,
             metrics: metrics.clone(),
             clock,
+            cluster,
             arbiters: (0..config.threads.max(1)).map(|_| Arbiter::new()).collect(),
             draining: false,
             stopping: stopping.clone(),
@@ -131,6 +150,7 @@ impl RouterHandle {
             cut_offs,
             stopping,
             metrics,
+            fleet,
         }
     }
 
@@ -143,11 +163,22 @@ impl RouterHandle {
         principal: Principal,
         stream: Option<Outlet>,
     ) -> Result<SessionRef, RouteError> {
+        self.open_as(principal, stream, None).await
+    }
+
+    async fn open_as(
+        &self,
+        principal: Principal,
+        stream: Option<Outlet>,
+        taken_over: Option<(SessionId, u64)>,
+    ) -> Result<SessionRef, RouteError> {
         let caller = principal.clone();
-        let asked = self
-            .address
-            .send(Open { principal, stream })
-            .timeout(ASK_DEADLINE);
+        let open = Open {
+            principal,
+            stream,
+            taken_over,
+        };
+        let asked = self.address.send(open).timeout(ASK_DEADLINE);
         match asked.await {
             Ok(Ok(session)) => {
                 let transport = session.transport().label();
@@ -195,7 +226,14 @@ impl RouterHandle {
         message: ClientMessage,
         outlet: Option<Outlet>,
     ) -> Result<(), RouteError> {
+        let noted = match &message {
+            ClientMessage::Request(request) => self.fleet.is_some() && session.note(request),
+            ClientMessage::Notification(_) | ClientMessage::Response(_) => false,
+        };
         let delivered = session.deliver(principal, message, outlet).await;
+        if noted {
+            self.write_down(session);
+        }
         delivered.map_err(|error| self.count(error))
     }
 
@@ -211,7 +249,14 @@ impl RouterHandle {
         batch: Batch,
         outlet: Option<Outlet>,
     ) -> Result<(), RouteError> {
+        let noted = self.fleet.is_some() && {
+            let noted = batch.requests().filter(|request| session.note(request));
+            noted.count() > 0
+        };
         let delivered = session.deliver_batch(principal, batch, outlet).await;
+        if noted {
+            self.write_down(session);
+        }
         let too_many = delivered.map_err(|error| self.count(error))?;
         for _call in 0..too_many {
             self.metrics.limit_hit(Limit::CallsPerSession);
@@ -255,54 +300,6 @@ impl RouterHandle {
         Ok(session.close(CloseReason::Deleted).await?)
     }
 
-    /// What an operator may know of the sessions meant by `filter`, the longest open first.
-    #[must_use]
-    pub fn summaries(&self, filter: &SessionFilter) -> Vec<SessionSummary> {
-        let mut found: Vec<_> = self
-            .meant(filter)
-            .map(|session| session.summary())
-            .collect();
-        found.sort_by(|one, other| (one.opened_at, &one.id).cmp(&(other.opened_at, &other.id)));
-        found
-    }
-
-    /// Ends every session meant by `filter`, calls in flight included, and waits until they are gone.
-    /// Returns how many it ended; one that ended by itself meanwhile is none of them.
-    pub async fn end(&self, filter: &SessionFilter, reason: CloseReason) -> usize {
-        end_all(self.meant(filter), reason).await
-    }
-
-    /// Refuses the tokens that are meant from now on, and ends what their callers have open: sessions
-    /// before this returns, exchanges and streams without one at once. Returns how many sessions ended,
-    /// and whether the cut-off is in force: where it is not, its callers may come back. Audited as done
-    /// `by` somebody.
-    pub async fn cut_off(&self, cut: &CutOff, by: CutOffBy) -> (usize, Result<(), CutOffError>) {
-        let in_force = self.cut_offs.add(cut);
-        if in_force == Err(CutOffError::Full) {
-            self.metrics.limit_hit(Limit::CutOffs);
-            tracing::error!("too many cut-offs are in force: raise cut_off.max");
-        }
-        for lease in self.leases.snapshot() {
-            if cut.refuses(&lease.caller()) {
-                lease.end(CloseReason::CutOff);
-            }
-        }
-        let sessions = self.table.snapshot().into_iter();
-        let concerned = sessions.filter(|session| cut.refuses(&session.caller()));
-        let ended = end_all(concerned, CloseReason::CutOff).await;
-        let (banned, is_in_force) = (cut.ban.is_some(), in_force.is_ok());
-        audit::cut_off(by, cut.whom.audited(), ended, banned, is_in_force);
-        let by = by.label();
-        tracing::info!(
-            by,
-            ended,
-            banned,
-            in_force = is_in_force,
-            "callers were cut off"
-        );
-        (ended, in_force)
-    }
-
     /// Who is shut out.
     #[must_use]
     pub fn cut_offs(&self) -> &CutOffs {
@@ -335,18 +332,18 @@ impl RouterHandle {
         })
     }
 
-    fn meant(&self, filter: &SessionFilter) -> impl Iterator<Item = SessionRef> {
-        let all = self.table.snapshot().into_iter();
-        all.filter(|session| session.matches(filter))
-    }
-
-    /// Refuses new sessions and ends the others as their calls end; returns when none is left.
+    /// Refuses new sessions and ends the others as their calls end; returns when none is left. Those that
+    /// another node can carry on are let go for it.
     pub async fn drain(&self) {
+        self.take_leave().await;
         if let Err(error) = self.address.send(DrainAll).await {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "the router is gone"
             );
+        }
+        if let Some(fleet) = &self.fleet {
+            fleet.cluster.leave().await;
         }
     }
 
@@ -379,12 +376,6 @@ impl RouterHandle {
         }
         error.into()
     }
-}
-
-async fn end_all(sessions: impl Iterator<Item = SessionRef>, reason: CloseReason) -> usize {
-    let ending = sessions.map(async |session| session.close(reason).await.is_ok());
-    let ended = join_all(ending).await;
-    ended.into_iter().filter(|by_us| *by_us).count()
 }
 
 #[cfg(test)]

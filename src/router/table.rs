@@ -46,6 +46,16 @@ impl Table {
         Ok(session.clone())
     }
 
+    /// Whether somebody has a session of this name here.
+    pub(super) fn has(&self, id: SessionId) -> bool {
+        self.sessions.contains_key(&id)
+    }
+
+    /// A session, whosever it is.
+    pub(super) fn get(&self, id: SessionId) -> Option<SessionRef> {
+        self.sessions.get(&id).map(|session| session.clone())
+    }
+
     /// Counts one more session of `owner`, unless it has `max`.
     pub(super) fn reserve(
         &self,

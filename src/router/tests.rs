@@ -73,6 +73,7 @@ fn house(config: Config) -> House {
         None,
         metrics.clone(),
         clock.clone(),
+        None,
     );
     House {
         router,

@@ -3,8 +3,9 @@
 use std::{io, net::SocketAddr};
 
 use crate::{
-    config::ConfigError, fetch::FetchError, handler::HandlerError, logto::LogtoError,
-    portal::PortalError, registration::KeyError, secret::SecretError, skills::SkillError,
+    cluster::ClusterError, config::ConfigError, fetch::FetchError, handler::HandlerError,
+    logto::LogtoError, portal::PortalError, registration::KeyError, secret::SecretError,
+    skills::SkillError,
 };
 #[cfg(feature = "dev-idp")]
 use crate::{idp::IdpError, metadata::IssuerError};
@@ -70,6 +71,12 @@ pub enum ServerError {
         "agents register here, and there is nobody to keep them: name a Logto by logto.client_id"
     )]
     NoRegistrar,
+    /// It was to be one of several nodes.
+    #[error("could not join the other nodes")]
+    Cluster(#[from] ClusterError),
+    /// In somebody else's `App`, nobody can tell where other nodes reach it.
+    #[error("cluster.advertise is needed: where other nodes reach this one, as 10.1.2.3:3002")]
+    NoClusterAddress,
     /// The admin token could not be read.
     #[error("could not read server.admin_token_file")]
     AdminToken(#[source] SecretError),

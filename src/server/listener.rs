@@ -91,6 +91,28 @@ fn serve(root: &mut ServiceConfig, mounted: &Mounted) {
     }
 }
 
+/// The listener that other nodes reach.
+pub(super) fn nodes(
+    bound: Bound,
+    mounted: Mounted,
+    workers: usize,
+) -> io::Result<(Server, ServerHandle)> {
+    let drain_after = mounted.drain_after();
+    let server = HttpServer::new(move || App::new().configure(|root| mounted.from_nodes(root)))
+        .workers(workers)
+        .tcp_nodelay(true)
+        .h1_allow_half_closed(false)
+        .client_request_timeout(HEAD_DEADLINE)
+        .keep_alive(KEEP_ALIVE)
+        .max_connections(CONNECTIONS_MAX)
+        .shutdown_timeout(drain_after.as_secs())
+        .disable_signals()
+        .listen(bound.listener)?
+        .run();
+    let handle = server.handle();
+    Ok((server, handle))
+}
+
 /// The listener for probes, metrics and operators.
 pub(super) fn admin(
     bound: Bound,

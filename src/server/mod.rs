@@ -10,6 +10,7 @@ mod error;
 mod inspect;
 mod listener;
 mod mounted;
+mod parts;
 mod roll_call_metrics;
 mod running;
 mod told;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 #[cfg(feature = "rmcp")]
 use crate::rmcp::Rmcp;
 use crate::{
+    cluster::Store,
     config::Config,
     handler::{
         Catalog, Changes, Prompt, Resource, ResourceTemplate, Tool, whoami,
@@ -51,6 +53,8 @@ pub struct Server {
     clock: Clock,
     /// Who keeps the agents that register, where that is not in the settings.
     registrar: Option<Arc<dyn Registrar>>,
+    /// What it shares with other nodes, where that is not in the settings.
+    store: Option<Arc<dyn Store>>,
 }
 
 impl Server {
@@ -80,6 +84,7 @@ impl Server {
             info,
             clock: Clock::system(),
             registrar: None,
+            store: None,
         }
     }
 
@@ -159,6 +164,20 @@ impl Server {
         self
     }
 
+    /// One of several nodes that share this store, instead of the one that `cluster.url` names: with
+    /// [`Memory`](crate::cluster::Memory), several in one process. `cluster.key_file` is needed all the
+    /// same.
+    #[must_use]
+    pub fn share(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Whether it is to be one of several nodes.
+    fn is_shared(&self) -> bool {
+        self.store.is_some() || self.config.cluster.url.is_some()
+    }
+
     /// Builds every room and listens nowhere: for an `App` of your own. `server.public_url` says where
     /// clients will reach it; addresses and workers are those of your `HttpServer`. Needs an actix
     /// system (`#[actix_web::main]`).
@@ -167,7 +186,12 @@ impl Server {
     /// [`ServerError::NoPublicUrl`], or why a room could not be built.
     pub fn mount(self) -> Result<Mounted, ServerError> {
         let url = self.config.server.public_url.clone();
-        Mounted::build(self, url.ok_or(ServerError::NoPublicUrl)?)
+        let url = url.ok_or(ServerError::NoPublicUrl)?;
+        let advertised = self.config.cluster.advertise.clone();
+        let advertised = self.is_shared().then_some(advertised);
+        let advertised = advertised.map(|set| set.ok_or(ServerError::NoClusterAddress));
+        let advertised = advertised.transpose()?;
+        Mounted::build(self, url, advertised)
     }
 
     /// Takes its addresses, so that its URL is known before it runs.

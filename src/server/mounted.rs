@@ -12,6 +12,7 @@ use actix_web::{
 
 use super::{
     Server, ServerError,
+    parts::{cluster_at, take_skills},
     told::{self, Told},
     verifier_metrics::VerifierMetrics,
     ways_in::WaysIn,
@@ -28,7 +29,6 @@ use crate::{
     portal::{self, Portal},
     registration::Mode,
     router::RouterHandle,
-    skills::read_folder,
     telemetry::{self, Check, Health, Metrics, audit::CutOffBy},
     time::Clock,
     transport::{self, Door, Rooms},
@@ -66,22 +66,25 @@ struct Inner {
 }
 
 impl Mounted {
-    /// Builds every room of `server`, to be reached at `url`.
-    pub(super) fn build(server: Server, url: PublicUrl) -> Result<Self, ServerError> {
+    /// Builds every room of `server`, to be reached at `url`, and where it is one of several, by other nodes at
+    /// `advertised`.
+    pub(super) fn build(
+        server: Server,
+        url: PublicUrl,
+        advertised: Option<String>,
+    ) -> Result<Self, ServerError> {
         let Server {
             config,
             catalog,
             info,
             clock,
             registrar,
+            store,
         } = server;
         if !System::is_registered() {
             return Err(ServerError::NoSystem);
         }
-        if let Some(folder) = &config.skills.directory {
-            let skills = read_folder(folder, &config.skills).map_err(ServerError::Skills)?;
-            catalog.prepare(|entries| skills.into_iter().for_each(|one| entries.add_skill(one)));
-        }
+        take_skills(&config.skills, &catalog)?;
         let metrics = Metrics::new();
         let fetcher = Fetcher::new(config.fetch.clone()).map_err(ServerError::Fetcher)?;
 
@@ -107,6 +110,7 @@ impl Mounted {
         let configured = config.resource.audiences.iter().cloned();
         // One set for every endpoint: a client of /sse posts to /messages with the token for /sse.
         let audiences = verifier.audiences(resources.audiences().into_iter().chain(configured));
+        let cluster = advertised.map(|address| cluster_at(address, &config, store, &metrics));
         let router = RouterHandle::start(
             config.router,
             handler.clone(),
@@ -114,6 +118,7 @@ impl Mounted {
             Some(verifier.clone()),
             metrics.clone(),
             clock.clone(),
+            cluster.transpose()?,
         );
         let ways = WaysIn {
             config: &config,
@@ -204,6 +209,12 @@ impl Mounted {
     /// yours, or a listener of their own.
     pub fn probes(&self, config: &mut ServiceConfig) {
         telemetry::routes(config, self.0.door.health.clone());
+    }
+
+    /// Adds what other nodes send on, where this is one of several. Never public: a listener of its own,
+    /// at what `cluster.advertise` says.
+    pub fn from_nodes(&self, config: &mut ServiceConfig) {
+        transport::from_nodes(config, &self.0.door);
     }
 
     // === Questions ===

@@ -20,6 +20,8 @@ pub struct BoundServer {
     server: Server,
     public: Bound,
     admin: Bound,
+    /// Where other nodes are served, where there are any.
+    nodes: Option<Bound>,
     public_url: PublicUrl,
 }
 
@@ -32,6 +34,8 @@ pub struct Running {
     admin: SocketAddr,
     public_handle: ServerHandle,
     admin_handle: ServerHandle,
+    nodes: Option<SocketAddr>,
+    nodes_handle: Option<ServerHandle>,
 }
 
 impl BoundServer {
@@ -42,6 +46,8 @@ impl BoundServer {
         };
         let public = bind("server.listen", config.listen)?;
         let admin = bind("server.admin_listen", config.admin_listen)?;
+        let nodes = server.is_shared();
+        let nodes = nodes.then(|| bind("cluster.listen", server.config.cluster.listen));
         let public_url = match &config.public_url {
             Some(url) => url.clone(),
             None if public.address.ip().is_unspecified() => return Err(ServerError::NoPublicUrl),
@@ -51,6 +57,7 @@ impl BoundServer {
             server,
             public,
             admin,
+            nodes: nodes.transpose()?,
             public_url,
         })
     }
@@ -77,18 +84,28 @@ impl BoundServer {
             server,
             public,
             admin,
+            nodes,
             public_url,
         } = self;
         let workers = server.config.server.workers;
         let token = server.config.server.admin_token_file.as_deref();
         let token = token.map(Secret::from_file).transpose();
         let access = Access::of(admin.address, token.map_err(ServerError::AdminToken)?);
-        let mounted = Mounted::build(server, public_url)?;
+        let nodes_address = nodes.as_ref().map(|bound| bound.address);
+        let advertised = server.config.cluster.advertise.clone();
+        let advertised = nodes_address.map(|address| advertised.unwrap_or(address.to_string()));
+        let mounted = Mounted::build(server, public_url, advertised)?;
         let (address, admin_address) = (public.address, admin.address);
         let (public_server, public_handle) =
             listener::public(public, mounted.clone(), workers).map_err(ServerError::Listen)?;
         let (admin_server, admin_handle) =
             listener::admin(admin, mounted.clone(), access).map_err(ServerError::Listen)?;
+        let nodes_handle = nodes.map(|bound| {
+            let (server, handle) = listener::nodes(bound, mounted.clone(), workers)?;
+            actix_web::rt::spawn(server);
+            Ok(handle)
+        });
+        let nodes_handle = nodes_handle.transpose().map_err(ServerError::Listen)?;
         actix_web::rt::spawn(public_server);
         actix_web::rt::spawn(admin_server);
 
@@ -99,6 +116,8 @@ impl BoundServer {
             admin: admin_address,
             public_handle,
             admin_handle,
+            nodes: nodes_address,
+            nodes_handle,
         })
     }
 }
@@ -116,6 +135,12 @@ impl Running {
         self.admin
     }
 
+    /// Where it listens for other nodes, where it is one of several.
+    #[must_use]
+    pub fn nodes(&self) -> Option<SocketAddr> {
+        self.nodes
+    }
+
     /// Runs until the operator sends a signal, then stops; a second signal does not wait.
     pub async fn until_signalled(self, mut signals: Signals) {
         let signal = signals.next().await;
@@ -128,7 +153,12 @@ impl Running {
 
     /// Stops in order: as [`Mounted::stop`], then the listeners, all within `server.drain_after`.
     pub async fn stop(self) {
-        let close = || self.public_handle.stop(true);
+        let close = async || {
+            self.public_handle.stop(true).await;
+            if let Some(nodes) = &self.nodes_handle {
+                nodes.stop(true).await;
+            }
+        };
         self.mounted.stop_and(close).await;
         self.admin_handle.stop(false).await;
     }

@@ -135,7 +135,7 @@ impl LeaseRef {
 
 impl Lease {
     /// Waits for its end, and says why it ended.
-    pub(super) async fn over(&self) -> CloseReason {
+    pub async fn over(&self) -> CloseReason {
         let terms = &self.terms.0;
         loop {
             // Made before the look, so that an end in between is not missed.

@@ -3,6 +3,7 @@
 //!
 //! `router` opens, finds and ends sessions; nothing else holds their addresses.
 
+mod abroad;
 mod actor;
 mod batch;
 mod call;
@@ -21,6 +22,7 @@ mod streams;
 mod summary;
 mod vital;
 
+pub use abroad::Noted;
 pub use error::SessionError;
 pub use exchange::exchange;
 pub use farewell::Farewell;

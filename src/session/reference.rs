@@ -11,7 +11,8 @@ use actix::{
 };
 
 use super::{
-    Config, Farewell, SessionError, SessionId, Verdict,
+    Config, Farewell, Noted, SessionError, SessionId, Verdict,
+    abroad::Abroad,
     actor::Session,
     messages::{Announce, Close, Deliver, DeliverBatch, Drain, OpenStream, Probe, Resume, Suspend},
     phase::Phase,
@@ -26,7 +27,7 @@ use crate::{
     auth::{Owner, Principal},
     handler::{Change, Conversation, Handler, SessionStream},
     outlet::{CloseReason, EventId, Frames, Outlet},
-    protocol::{Batch, ClientMessage, ProtocolVersion},
+    protocol::{Batch, ClientMessage, ProtocolVersion, Request},
     telemetry::Transport,
     time::Timestamp,
 };
@@ -43,6 +44,7 @@ pub struct SessionRef {
     config: Config,
     address: Addr<Session>,
     vital: Arc<Vital>,
+    abroad: Arc<Abroad>,
     over: CancellationToken,
 }
 
@@ -59,6 +61,9 @@ pub struct Opening {
     pub opened_at: Timestamp,
     /// What is done when it is over.
     pub farewell: Farewell,
+    /// Since which change of hands it is here: 1 for one that begins here. Above, it comes from another
+    /// node, and is built again before it is used.
+    pub epoch: u64,
 }
 
 /// How long a session may take to take a message in. Its handlers only sort and spawn, so this is
@@ -100,6 +105,7 @@ impl SessionRef {
             stream,
             opened_at,
             farewell,
+            epoch,
         } = opening;
         let ends_with_stream = stream.is_some();
         let vital = Arc::new(Vital::new(principal.clone(), ends_with_stream));
@@ -118,7 +124,7 @@ impl SessionRef {
             conversation,
             heeded: None,
             phase: Phase::Opened,
-            streams: Streams::default(),
+            streams: Streams::since(epoch),
             calls: HashMap::new(),
             draining: false,
             probes: 0,
@@ -135,6 +141,7 @@ impl SessionRef {
             config,
             address,
             vital,
+            abroad: Arc::new(Abroad::new(epoch, epoch > 1)),
             over,
         };
         (reference, Prepared { session, mailbox })
@@ -316,6 +323,54 @@ impl SessionRef {
         }
     }
 
+    // === Other nodes ===
+
+    /// Since which change of hands it is here.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.abroad.epoch
+    }
+
+    /// Notes what of a client's request another node would have to know; whether it was something new.
+    #[must_use]
+    pub fn note(&self, request: &Request) -> bool {
+        self.abroad.note(request)
+    }
+
+    /// What another node would have to know.
+    #[must_use]
+    pub fn noted(&self) -> Noted {
+        self.abroad.noted()
+    }
+
+    /// It was built again, and may be used.
+    pub fn has_come(&self) {
+        self.abroad.has_come();
+    }
+
+    /// Whether it is being built again.
+    #[must_use]
+    pub fn is_coming(&self) -> bool {
+        self.abroad.is_coming()
+    }
+
+    /// Whether it ends as soon as no call is in flight.
+    #[must_use]
+    pub fn is_going(&self) -> bool {
+        self.abroad.is_going()
+    }
+
+    /// Calls that are in flight.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.vital.calls()
+    }
+
+    /// Waits until it is over and in no table any more.
+    pub async fn over(&self) {
+        self.over.cancelled().await;
+    }
+
     /// What is to be done with the session now.
     #[must_use]
     pub fn judge(&self, now: Timestamp) -> Verdict {
@@ -367,8 +422,10 @@ impl SessionRef {
         }
     }
 
-    /// Ends the session as soon as no call is in flight, without waiting for it.
+    /// Ends the session as soon as no call is in flight, without waiting for it. From now on it takes no
+    /// further request.
     pub fn drain(&self) {
+        self.abroad.goes();
         if self.address.try_send(Drain).is_err() {
             tracing::debug!(session.id = %self.id.short(), "session too busy to be drained yet");
         }

@@ -17,7 +17,19 @@ pub(super) struct Streams {
 /// while none has, a further stream is not kept, and so has no event ids.
 pub const STREAMS_KEPT_MAX: usize = 16;
 
+/// Streams that are told from those of the node which had the session before.
+const STREAMS_PER_EPOCH: u64 = 1 << 32;
+
 impl Streams {
+    /// Of a session that is here since this change of hands, so that an event of another node's is none of
+    /// ours.
+    pub(super) fn since(epoch: u64) -> Self {
+        Self {
+            last: epoch.saturating_sub(1).saturating_mul(STREAMS_PER_EPOCH),
+            kept: BTreeMap::new(),
+        }
+    }
+
     /// Keeps what is said on `outlet` under a number of its own, as far as there is room.
     pub(super) fn keep(&mut self, outlet: &Outlet) {
         self.kept.retain(|_, outlet| outlet.is_kept());

@@ -8,6 +8,7 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
+    hash::{BuildHasher, RandomState},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -160,6 +161,14 @@ fn priming(id: EventId) -> Bytes {
 /// How long a client should wait before it comes back to a stream that was closed.
 const RETRY_MILLISECONDS: u64 = 1_000;
 
+/// The same for clients that have to come back to another server, in milliseconds.
+const RETRY_ELSEWHERE: std::ops::Range<u64> = 500..5_000;
+
+fn spread_over(range: std::ops::Range<u64>) -> u64 {
+    let width = range.end.saturating_sub(range.start).max(1);
+    range.start + RandomState::new().hash_one(range.end) % width
+}
+
 fn written(id: EventId) -> String {
     format!("{}-{}", id.stream, id.frame)
 }
@@ -178,7 +187,11 @@ pub(super) fn read_event_id(text: &str) -> Option<EventId> {
 fn last_words(reason: Option<CloseReason>) -> Option<Bytes> {
     let reason = reason
         .filter(|reason| !matches!(reason, CloseReason::Finished | CloseReason::Disconnected))?;
-    Some(Bytes::from(format!(": closed: {reason}\n\n")))
+    // Where all of a server's clients have to go elsewhere, they should not come all at once.
+    let retry = matches!(reason, CloseReason::ServerStopping | CloseReason::Moved);
+    let retry = retry.then(|| format!("retry: {}\n", spread_over(RETRY_ELSEWHERE)));
+    let retry = retry.unwrap_or_default();
+    Some(Bytes::from(format!("{retry}: closed: {reason}\n\n")))
 }
 
 impl MessageBody for EventStream {

@@ -7,8 +7,13 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use url::form_urlencoded;
 
 use super::{
-    Door, Endpoint, EventStream, Refusal, RefusalKind, arrival::trace_of, batch::admit, body,
-    event_stream::event, headers,
+    Door, Endpoint, EventStream, Refusal, RefusalKind,
+    arrival::trace_of,
+    batch::admit,
+    body,
+    event_stream::event,
+    forward::{Errand, Reached, locate, reach},
+    headers,
 };
 use crate::{
     auth::Principal,
@@ -60,6 +65,7 @@ async fn answer_open(request: &HttpRequest, door: &Door) -> Result<HttpResponse,
     let (outlet, frames) = outlet(door.stream);
     let opened = door.router.open(principal, Some(outlet)).await;
     let session = opened.map_err(RefusalKind::from)?;
+    door.router.enlist(&session).await;
     // Without the origin, so that it is right behind any proxy; clients refuse another one.
     let prefix = door.public_url.path();
     let endpoint = format!("{prefix}/messages?sessionId={}", session.id());
@@ -76,12 +82,21 @@ async fn answer_post(
     let principal = door.authenticate(request, Endpoint::Sse).await?;
     headers::require_json(request.headers())?;
     let id = session_id(request.query_string())?;
-    let session = door
-        .router
-        .find(&id, &principal, Transport::Sse)
-        .map_err(RefusalKind::from)?;
+    let place = locate(door, request, &principal, (&id, Transport::Sse)).await?;
     let body = body::read(request, payload, door.body).await?;
     let incoming = Incoming::parse(&body, door.body.batch_max).map_err(RefusalKind::from)?;
+    let errand = Errand {
+        http: request,
+        caller: &principal,
+        session: &id,
+        transport: Transport::Sse,
+        body: &body,
+        asked: Vec::new(),
+    };
+    let session = match reach(door, place, errand).await? {
+        Reached::Here(session) => session,
+        Reached::Answered(response) => return Ok(response),
+    };
     match incoming {
         Incoming::One(message) => take(request, door, &session, principal, message).await?,
         Incoming::Batch(batch) => {

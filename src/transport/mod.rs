@@ -9,10 +9,13 @@ mod arrival;
 mod batch;
 mod body;
 mod event_stream;
+mod forward;
+mod forwarded;
 mod gate;
 mod headers;
 mod home;
 mod legacy_sse;
+mod modern;
 mod refusal;
 mod reply;
 mod routes;
@@ -22,16 +25,16 @@ mod well_known;
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, http::header};
+use actix_web::{HttpMessage, HttpRequest, http::header};
 use bytes::Bytes;
 
 pub use body::Config as BodyConfig;
 pub use gate::Config as GateConfig;
 pub(crate) use routes::guard_all;
-pub use routes::{elsewhere, endpoints, home, well_known};
+pub use routes::{elsewhere, endpoints, from_nodes, home, well_known};
 
 use crate::{
-    auth::{Audiences, AuthError, Principal, Verifier, bearer, judge},
+    auth::{Audiences, AuthError, Principal, Reason, Verifier, bearer, judge},
     handler::Handler,
     metadata::ProtectedResources,
     outlet,
@@ -43,6 +46,7 @@ use crate::{
 };
 use arrival::XRequestIds;
 use event_stream::EventStream;
+use forwarded::Vouched;
 use gate::Gate;
 use refusal::{Refusal, RefusalKind};
 
@@ -167,6 +171,9 @@ impl Door {
         request: &HttpRequest,
         endpoint: Endpoint,
     ) -> Result<Principal, RefusalKind> {
+        if let Some(Vouched(principal)) = request.extensions().get::<Vouched>() {
+            return self.trust(principal, endpoint);
+        }
         let refuse = |error: AuthError| RefusalKind::Auth(error, endpoint.path());
         let authorization = request.headers().get_all(header::AUTHORIZATION);
         let token = bearer(authorization.map(header::HeaderValue::as_bytes)).map_err(refuse)?;
@@ -179,6 +186,16 @@ impl Door {
             refuse(error)
         })?;
         Ok(principal)
+    }
+
+    /// A caller that another node has verified and judged: what that may not know yet is looked at again.
+    fn trust(&self, principal: &Principal, endpoint: Endpoint) -> Result<Principal, RefusalKind> {
+        spans::caller(principal.pseudonym());
+        if self.verifier.cut_offs().concern(principal) {
+            let error = AuthError::Refused(Reason::CutOff);
+            return Err(RefusalKind::Auth(error, endpoint.path()));
+        }
+        Ok(principal.clone())
     }
 
     /// What a caller must have been granted for this very request, which is refused otherwise.

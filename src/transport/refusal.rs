@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{Door, arrival::XRequestId};
 use crate::{
     auth::{AuthError, Challenge},
+    cluster::{NOT_TAKEN_HEADER, NOT_THERE},
     protocol::{ParseError, ProtocolVersion, RequestId, RpcError, codes, encode_error},
     router::RouteError,
     session::SessionError,
@@ -161,9 +162,12 @@ impl RefusalKind {
             Self::Route(error) => match error {
                 RouteError::Unknown => StatusCode::NOT_FOUND,
                 RouteError::PrincipalFull | RouteError::CallsFull => StatusCode::TOO_MANY_REQUESTS,
-                RouteError::NodeFull | RouteError::Stopping | RouteError::Broken => {
-                    StatusCode::SERVICE_UNAVAILABLE
-                }
+                RouteError::NodeFull
+                | RouteError::Stopping
+                | RouteError::Broken
+                | RouteError::Away
+                | RouteError::NodeGone => StatusCode::SERVICE_UNAVAILABLE,
+                RouteError::NotHere => StatusCode::MISDIRECTED_REQUEST,
                 RouteError::Session(error) => match error {
                     SessionError::Busy | SessionError::TooManyCalls => {
                         StatusCode::TOO_MANY_REQUESTS
@@ -230,6 +234,10 @@ impl RefusalKind {
                 if let Some(wait) = retry_after(*error) {
                     response.insert_header((header::RETRY_AFTER, seconds(wait)));
                 }
+                // Read by the node that has sent the request here.
+                if *error == RouteError::NotHere {
+                    response.insert_header((NOT_TAKEN_HEADER, NOT_THERE));
+                }
             }
             _ => {}
         }
@@ -270,6 +278,9 @@ impl RefusalKind {
                 RouteError::NodeFull => "sessions_of_server",
                 RouteError::Stopping | RouteError::Session(SessionError::Stopping) => "stopping",
                 RouteError::Broken => "broken",
+                RouteError::Away => "nodes_away",
+                RouteError::NodeGone => "node_gone",
+                RouteError::NotHere => "not_here",
                 RouteError::Session(SessionError::Busy) => "session_busy",
                 RouteError::Session(SessionError::TooManyCalls) => "calls_of_session",
                 RouteError::Session(SessionError::StreamTaken) => "stream_taken",
@@ -296,10 +307,11 @@ fn retry_after(error: RouteError) -> Option<Duration> {
     let seconds = match error {
         RouteError::PrincipalFull => 30,
         RouteError::NodeFull | RouteError::Broken => 10,
-        RouteError::Stopping => 2,
-        RouteError::CallsFull
+        RouteError::Stopping | RouteError::NodeGone => 2,
+        RouteError::Away
+        | RouteError::CallsFull
         | RouteError::Session(SessionError::Busy | SessionError::TooManyCalls) => 1,
-        RouteError::Unknown | RouteError::Session(_) => return None,
+        RouteError::Unknown | RouteError::NotHere | RouteError::Session(_) => return None,
     };
     Some(Duration::from_secs(seconds))
 }

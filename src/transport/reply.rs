@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use actix_web::{
-    HttpResponse,
+    HttpMessage, HttpRequest, HttpResponse,
     http::{
         StatusCode,
         header::{self, HeaderName, HeaderValue},
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Door, event_stream::EventStream};
+use super::{Door, event_stream::EventStream, forwarded::Vouched};
 use crate::{
     outlet::{Frame, Frames},
     protocol::{codes, encode_batch},
@@ -25,13 +25,24 @@ use crate::{
 /// silent response, longer than most calls.
 const STREAM_AFTER: Duration = Duration::from_secs(5);
 
+/// The same where another node waits, which takes a silent one for gone.
+const STREAM_AFTER_TO_NODE: Duration = Duration::from_secs(2);
+
+fn stream_after(http: &HttpRequest) -> Duration {
+    if http.extensions().get::<Vouched>().is_some() {
+        return STREAM_AFTER_TO_NODE;
+    }
+    STREAM_AFTER
+}
+
 /// Waits for the first frame and answers in the form that fits it.
 pub(super) async fn reply(
     door: &Door,
+    http: &HttpRequest,
     frames: Frames,
     header: Option<(HeaderName, HeaderValue)>,
 ) -> HttpResponse {
-    let mut response = match begin(frames).await {
+    let mut response = match begin(frames, stream_after(http)).await {
         Begun::Answered(answer) => json(StatusCode::OK, answer),
         Begun::Streaming(first, frames) => stream(door, first, frames),
     };
@@ -48,7 +59,7 @@ pub(super) async fn reply_modern(
     frames: Frames,
     call: JoinHandle<Option<i32>>,
 ) -> HttpResponse {
-    match begin(frames).await {
+    match begin(frames, STREAM_AFTER).await {
         Begun::Answered(answer) => {
             let code = call.await.ok().flatten();
             json(code.map_or(StatusCode::OK, status_of), answer)
@@ -60,11 +71,15 @@ pub(super) async fn reply_modern(
 
 /// The same for a batch, whose frames end with the last of its answers: one array of them all, or a
 /// stream with an event for each (2025-03-26, transports).
-pub(super) async fn reply_batch(door: &Door, mut frames: Frames) -> HttpResponse {
+pub(super) async fn reply_batch(
+    door: &Door,
+    http: &HttpRequest,
+    mut frames: Frames,
+) -> HttpResponse {
     let begun = Instant::now();
     let mut read = Vec::new();
     loop {
-        match timeout_at(begun + STREAM_AFTER, frames.next()).await {
+        match timeout_at(begun + stream_after(http), frames.next()).await {
             Ok(Some(frame)) => read.push(frame),
             // A batch of which all was cancelled has no answer, and so no array (JSON-RPC 2.0 §6).
             Ok(None) if !read.is_empty() => {
@@ -88,8 +103,8 @@ enum Begun {
     Streaming(Option<Frame>, Frames),
 }
 
-async fn begin(mut frames: Frames) -> Begun {
-    match timeout(STREAM_AFTER, frames.next()).await {
+async fn begin(mut frames: Frames, within: Duration) -> Begun {
+    match timeout(within, frames.next()).await {
         Ok(Some(Frame::Answer(answer))) => {
             frames.forget();
             Begun::Answered(answer)

@@ -14,25 +14,51 @@ use actix_web::{
 use actix_web_lab::middleware::{CatchPanic, PanicReporter};
 use std::future::ready;
 
-use super::{Door, Refusal, RefusalKind, arrival, gate, legacy_sse, streamable};
+use super::{Door, Refusal, RefusalKind, arrival, forwarded, gate, legacy_sse, streamable};
 
 /// Adds `/mcp`, `/sse` and `/messages`. `door` is shared by all workers.
 pub fn endpoints(config: &mut ServiceConfig, door: &web::Data<Door>) {
-    let mcp = web::resource("/mcp")
-        .route(web::post().to(streamable::post))
-        .route(web::get().to(streamable::get))
-        .route(web::delete().to(streamable::delete))
-        .default_service(web::to(streamable::other));
+    let mcp = mcp();
     let sse = web::resource("/sse")
         .route(web::get().to(legacy_sse::open))
         .route(web::post().to(legacy_sse::post_on_stream))
         .default_service(web::to(legacy_sse::other_on_stream));
-    let messages = web::resource("/messages")
-        .route(web::post().to(legacy_sse::post))
-        .default_service(web::to(legacy_sse::other_on_messages));
-    for resource in [mcp, sse, messages] {
+    for resource in [mcp, sse, messages()] {
         config.service(guarded(resource, door));
     }
+}
+
+/// Adds what other nodes send on: the same routes behind another door, for a listener of their own.
+pub fn from_nodes(config: &mut ServiceConfig, door: &web::Data<Door>) {
+    for resource in [mcp(), messages()] {
+        let (at_arrival, at_door) = (door.clone(), door.clone());
+        let metrics = door.metrics().clone();
+        let resource = resource
+            .app_data(door.clone())
+            .wrap(PanicReporter::new(move |_panic| metrics.panicked()))
+            .wrap(CatchPanic::default())
+            .wrap(from_fn(move |request, next| {
+                arrival::receive(at_arrival.clone(), request, next)
+            }))
+            .wrap(from_fn(move |request, next| {
+                forwarded::open(at_door.clone(), request, next)
+            }));
+        config.service(resource);
+    }
+}
+
+fn mcp() -> Resource {
+    web::resource("/mcp")
+        .route(web::post().to(streamable::post))
+        .route(web::get().to(streamable::get))
+        .route(web::delete().to(streamable::delete))
+        .default_service(web::to(streamable::other))
+}
+
+fn messages() -> Resource {
+    web::resource("/messages")
+        .route(web::post().to(legacy_sse::post))
+        .default_service(web::to(legacy_sse::other_on_messages))
 }
 
 /// Adds the well-known documents of the endpoints.

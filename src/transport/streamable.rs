@@ -12,7 +12,6 @@ use actix_web::{
     web,
 };
 use bytes::Bytes;
-use tracing::Instrument;
 
 use super::{
     Door, Endpoint, EventStream, Refusal, RefusalKind,
@@ -20,18 +19,20 @@ use super::{
     batch::admit,
     body,
     event_stream::read_event_id,
+    forward::{Errand, Reached, locate, reach},
     headers::{self, PROTOCOL_VERSION, SESSION_ID},
-    reply::{reply, reply_batch, reply_modern},
+    modern::answer_modern,
+    reply::{reply, reply_batch},
 };
 use crate::{
     auth::Principal,
     outlet::{CloseReason, EventId, outlet},
     protocol::{
         Batch, ClientMessage, Incoming, InitializeParams, Method, ParseError, Peek,
-        ProtocolVersion, Request, RpcError, read_params,
+        ProtocolVersion, Request, RequestId, read_params,
     },
-    session::{Listening, SessionError, SessionRef, Verdict, exchange},
-    telemetry::{Transport, spans},
+    session::{SessionError, SessionRef, Verdict},
+    telemetry::Transport,
 };
 
 /// Names the last event that a client saw (WHATWG HTML §9.2.4).
@@ -78,7 +79,9 @@ async fn answer_post(
     let incoming = Incoming::parse(&body, door.body.batch_max).map_err(RefusalKind::from)?;
     let mut message = match incoming {
         Incoming::One(message) => message,
-        Incoming::Batch(batch) => return answer_batch(request, door, principal, batch).await,
+        Incoming::Batch(batch) => {
+            return answer_batch(request, door, principal, (batch, &body)).await;
+        }
     };
 
     let peek = Peek::at(params_of(&message)).map_err(|error| {
@@ -92,7 +95,7 @@ async fn answer_post(
         ProtocolVersion::V2026_07_28 => {
             answer_modern(request, door, principal, message, peek).await
         }
-        _legacy => answer_legacy(request, door, principal, message, &peek).await,
+        _legacy => answer_legacy(request, door, principal, (message, &body), &peek).await,
     }
 }
 
@@ -117,72 +120,11 @@ fn named_version(request: &HttpRequest) -> Result<ProtocolVersion, RefusalKind> 
     named.map_err(|_unsupported| RefusalKind::Version(header.to_owned()))
 }
 
-async fn answer_modern(
-    http: &HttpRequest,
-    door: &Door,
-    principal: Principal,
-    message: ClientMessage,
-    peek: Peek,
-) -> Result<HttpResponse, Refusal> {
-    let ClientMessage::Request(request) = message else {
-        // A notification needs no session to be ignored in.
-        return Ok(HttpResponse::Accepted().finish());
-    };
-    let refuse =
-        |status, error| Refusal::of(Some(&request.id), RefusalKind::Protocol(status, error));
-    let bad_request = |error| refuse(StatusCode::BAD_REQUEST, error);
-    headers::compare_modern(http.headers(), &request.method, &peek).map_err(bad_request)?;
-    door.require_scopes(&principal, &request, &peek, Endpoint::Mcp)?;
-    compare_params(http, door, &principal, &request, &peek).map_err(bad_request)?;
-    let meta = peek.into_meta().map_err(bad_request)?;
-    if !door.handler.serves(&request.method, meta.version) {
-        let error = RpcError::method_not_found(&request.method);
-        return Err(refuse(StatusCode::NOT_FOUND, error));
-    }
-
-    let (outlet, frames) = outlet(door.stream);
-    let lease = door.router.lease(principal.clone());
-    let lease = lease.map_err(|error| Refusal::of(Some(&request.id), error))?;
-    if request.method == Method::SubscriptionsListen {
-        let listening = Listening::read(&request).map_err(bad_request)?;
-        let agreed = listening.agree(&door.handler, &principal, &meta);
-        let listening = agreed.map_err(bad_request)?;
-        let span = spans::call(&request, meta.version, || None);
-        let (handler, stopping) = (door.handler.clone(), door.router.stopping());
-        let asked = (principal, meta, request);
-        let served = listening.serve(handler, asked, outlet, stopping, lease);
-        actix_web::rt::spawn(served.instrument(span));
-        return Ok(reply(door, frames, None).await);
-    }
-    let handler = door.handler.clone();
-    let call = exchange(handler, principal, meta, request, outlet, lease);
-    let call = actix_web::rt::spawn(call);
-    Ok(reply_modern(door, frames, call).await)
-}
-
-/// Arguments that the tool wants repeated in headers.
-fn compare_params(
-    http: &HttpRequest,
-    door: &Door,
-    caller: &Principal,
-    request: &Request,
-    peek: &Peek,
-) -> Result<(), RpcError> {
-    let tool = peek.name.as_ref().and_then(serde_json::Value::as_str);
-    let tool = tool.filter(|_| request.method == Method::ToolsCall);
-    let declared = tool.map_or_else(Vec::new, |tool| door.handler.param_headers(caller, tool));
-    if declared.is_empty() {
-        return Ok(());
-    }
-    let params: serde_json::Value = read_params(request.params.as_ref())?;
-    headers::compare_params(http.headers(), &declared, &params["arguments"])
-}
-
 async fn answer_legacy(
     http: &HttpRequest,
     door: &Door,
     principal: Principal,
-    message: ClientMessage,
+    (message, body): (ClientMessage, &Bytes),
     peek: &Peek,
 ) -> Result<HttpResponse, Refusal> {
     if let ClientMessage::Request(request) = &message {
@@ -193,7 +135,12 @@ async fn answer_legacy(
     }
     let id = id_of(&message).cloned();
     let refuse = |kind: RefusalKind| Refusal::of(id.as_ref(), kind);
-    let session = find(http, door, &principal).map_err(refuse)?;
+    let asked = id.iter().cloned().collect();
+    let reached = find(http, door, &principal, body, asked).await;
+    let session = match reached.map_err(refuse)? {
+        Reached::Here(session) => session,
+        Reached::Answered(response) => return Ok(response),
+    };
     let wants_answer = matches!(message, ClientMessage::Request(_));
     if !wants_answer {
         let told = door
@@ -209,19 +156,23 @@ async fn answer_legacy(
         .dispatch(&session, principal, message, Some(outlet))
         .await;
     asked.map_err(|error| refuse(error.into()))?;
-    Ok(reply(door, frames, None).await)
+    Ok(reply(door, http, frames, None).await)
 }
 
 async fn answer_batch(
     http: &HttpRequest,
     door: &Door,
     principal: Principal,
-    batch: Batch,
+    (batch, body): (Batch, &Bytes),
 ) -> Result<HttpResponse, Refusal> {
     if named_version(http)?.is_modern() {
         return Err(RefusalKind::from(ParseError::Batch).into());
     }
-    let session = find(http, door, &principal)?;
+    let asked = batch.requests().map(|request| request.id.clone()).collect();
+    let session = match find(http, door, &principal, body, asked).await? {
+        Reached::Here(session) => session,
+        Reached::Answered(response) => return Ok(response),
+    };
     let batch = admit(http, door, &principal, &session, batch, Endpoint::Mcp)?;
     let (wants_answer, answers_due) = (batch.wants_answer(), batch.len());
     let (outlet, frames) = outlet(door.stream);
@@ -232,7 +183,7 @@ async fn answer_batch(
     if !wants_answer {
         return Ok(HttpResponse::Accepted().finish());
     }
-    Ok(reply_batch(door, frames).await)
+    Ok(reply_batch(door, http, frames).await)
 }
 
 /// Opens a session under an id of ours, whatever id the client brought (no fixation).
@@ -244,7 +195,13 @@ async fn initialize(
 ) -> Result<HttpResponse, Refusal> {
     let id = id_of(&message).cloned();
     let refuse = |kind: RefusalKind| Refusal::of(id.as_ref(), kind);
-    if find(http, door, &principal).is_ok() {
+    let named = headers::single(http.headers(), SESSION_ID);
+    let is_live = |id| {
+        door.router
+            .find(id, &principal, Transport::Streamable)
+            .is_ok()
+    };
+    if named.is_some_and(is_live) {
         return Err(refuse(RefusalKind::InitializedAlready));
     }
     // Read here too, so that a request that can't succeed opens no session.
@@ -260,7 +217,9 @@ async fn initialize(
         .dispatch(&session, principal, message, Some(outlet))
         .await;
     asked.map_err(|error| refuse(error.into()))?;
-    let response = reply(door, frames, session_header(&session)).await;
+    let response = reply(door, http, frames, session_header(&session)).await;
+    // Before its client knows of it, so that every node does when the next request comes.
+    door.router.enlist(&session).await;
     unanswered.settle();
     Ok(response)
 }
@@ -287,7 +246,10 @@ async fn answer_get(request: &HttpRequest, door: &Door) -> Result<HttpResponse, 
     let principal = door.authenticate(request, Endpoint::Mcp).await?;
     refuse_modern(request)?;
     headers::require_event_stream(request.headers())?;
-    let session = find(request, door, &principal)?;
+    let session = match find(request, door, &principal, &[], Vec::new()).await? {
+        Reached::Here(session) => session,
+        Reached::Answered(response) => return Ok(response),
+    };
     if let Some(after) = last_event(request)? {
         let resumed = door.router.resume(&session, &principal, after).await;
         let frames = resumed.map_err(RefusalKind::from)?;
@@ -306,7 +268,10 @@ async fn answer_get(request: &HttpRequest, door: &Door) -> Result<HttpResponse, 
 async fn answer_delete(request: &HttpRequest, door: &Door) -> Result<HttpResponse, Refusal> {
     let principal = door.authenticate(request, Endpoint::Mcp).await?;
     refuse_modern(request)?;
-    let session = find(request, door, &principal)?;
+    let session = match find(request, door, &principal, &[], Vec::new()).await? {
+        Reached::Here(session) => session,
+        Reached::Answered(response) => return Ok(response),
+    };
     let closed = door.router.close(&session).await;
     closed.map_err(RefusalKind::from)?;
     Ok(HttpResponse::NoContent().finish())
@@ -328,15 +293,28 @@ fn version_header(request: &HttpRequest) -> Option<&str> {
     is_there.then(|| headers::single(headers, PROTOCOL_VERSION).unwrap_or("named twice"))
 }
 
-fn find(
+/// The session that a request names, or the answer of the node that has it. `body` is the request's, and
+/// `asked` what in it wants an answer.
+async fn find(
     request: &HttpRequest,
     door: &Door,
     principal: &Principal,
-) -> Result<SessionRef, RefusalKind> {
+    body: &[u8],
+    asked: Vec<RequestId>,
+) -> Result<Reached, RefusalKind> {
     let id = headers::single(request.headers(), SESSION_ID).ok_or(RefusalKind::SessionMissing(
         "send initialize first, then its Mcp-Session-Id header with every request",
     ))?;
-    Ok(door.router.find(id, principal, Transport::Streamable)?)
+    let errand = Errand {
+        http: request,
+        caller: principal,
+        session: id,
+        transport: Transport::Streamable,
+        body,
+        asked,
+    };
+    let place = locate(door, request, principal, (id, Transport::Streamable)).await?;
+    reach(door, place, errand).await
 }
 
 /// The event that a client saw last, where it comes back to a stream.
@@ -363,7 +341,7 @@ fn params_of(message: &ClientMessage) -> Option<&crate::protocol::Raw> {
     }
 }
 
-fn id_of(message: &ClientMessage) -> Option<&crate::protocol::RequestId> {
+fn id_of(message: &ClientMessage) -> Option<&RequestId> {
     match message {
         ClientMessage::Request(request) => Some(&request.id),
         ClientMessage::Notification(_) | ClientMessage::Response(_) => None,
