@@ -4,6 +4,7 @@
 //! own.
 
 mod check;
+mod forms;
 mod issuer;
 mod keys;
 mod load;

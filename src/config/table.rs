@@ -4,53 +4,11 @@
 //! listen, *optional* may be empty, *path* too, *secret* is never shown, *list* is separated by spaces or
 //! commas.
 
-use std::{fmt::Display, path::PathBuf, str::FromStr};
-
-use super::Key;
+use super::{
+    Key,
+    forms::{parse, parse_optional, show_optional, show_path, show_secret, show_words, words},
+};
 use crate::{secret::Secret, units::socket_address};
-
-fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
-    text.trim()
-        .parse()
-        .map_err(|error: T::Err| error.to_string())
-}
-
-fn parse_optional<T: FromStr<Err: Display>>(text: &str) -> Result<Option<T>, String> {
-    if text.trim().is_empty() {
-        Ok(None)
-    } else {
-        parse(text).map(Some)
-    }
-}
-
-fn show_optional<T: ToString>(value: Option<&T>) -> String {
-    value.map(T::to_string).unwrap_or_default()
-}
-
-fn show_path(value: Option<&PathBuf>) -> String {
-    value
-        .map(|path| path.display().to_string())
-        .unwrap_or_default()
-}
-
-fn show_secret(value: Option<&Secret>) -> String {
-    value.map(|_hidden| "(set)".to_owned()).unwrap_or_default()
-}
-
-fn words<T: FromStr<Err: Display>>(text: &str) -> Result<Vec<T>, String> {
-    text.split([' ', ',', '\n', '\t'])
-        .filter(|word| !word.is_empty())
-        .map(parse)
-        .collect()
-}
-
-fn show_words<T: ToString>(values: &[T]) -> String {
-    values
-        .iter()
-        .map(T::to_string)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
 
 macro_rules! keys {
     ($($kind:ident $path:literal = $($field:ident).+, $form:expr, $about:literal;)+) => {

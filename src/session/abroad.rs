@@ -14,6 +14,7 @@ use std::{
 
 use serde::Deserialize;
 
+use super::SessionRef;
 use crate::{
     handler::WATCHED_MAX,
     protocol::{Method, Raw, Request},
@@ -112,6 +113,54 @@ impl Abroad {
 
     pub(super) fn is_going(&self) -> bool {
         self.is_going.load(Ordering::Acquire)
+    }
+}
+
+impl SessionRef {
+    /// Since which change of hands it is here.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.abroad.epoch
+    }
+
+    /// Notes what of a client's request another node would have to know; whether it was something new.
+    #[must_use]
+    pub fn note(&self, request: &Request) -> bool {
+        self.abroad.note(request)
+    }
+
+    /// What another node would have to know.
+    #[must_use]
+    pub fn noted(&self) -> Noted {
+        self.abroad.noted()
+    }
+
+    /// It was built again, and may be used.
+    pub fn has_come(&self) {
+        self.abroad.has_come();
+    }
+
+    /// Whether it is being built again.
+    #[must_use]
+    pub fn is_coming(&self) -> bool {
+        self.abroad.is_coming()
+    }
+
+    /// Whether it ends as soon as no call is in flight.
+    #[must_use]
+    pub fn is_going(&self) -> bool {
+        self.abroad.is_going()
+    }
+
+    /// Calls that are in flight.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.vital.calls()
+    }
+
+    /// Waits until it is over and in no table any more.
+    pub async fn over(&self) {
+        self.over.cancelled().await;
     }
 }
 

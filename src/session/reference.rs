@@ -11,7 +11,7 @@ use actix::{
 };
 
 use super::{
-    Config, Farewell, Noted, SessionError, SessionId, Verdict,
+    Config, Farewell, SessionError, SessionId, Verdict,
     abroad::Abroad,
     actor::Session,
     messages::{Announce, Close, Deliver, DeliverBatch, Drain, OpenStream, Probe, Resume, Suspend},
@@ -27,7 +27,7 @@ use crate::{
     auth::{Owner, Principal},
     handler::{Change, Conversation, Handler, SessionStream},
     outlet::{CloseReason, EventId, Frames, Outlet},
-    protocol::{Batch, ClientMessage, ProtocolVersion, Request},
+    protocol::{Batch, ClientMessage, ProtocolVersion},
     telemetry::Transport,
     time::Timestamp,
 };
@@ -43,9 +43,9 @@ pub struct SessionRef {
     transport: Transport,
     config: Config,
     address: Addr<Session>,
-    vital: Arc<Vital>,
-    abroad: Arc<Abroad>,
-    over: CancellationToken,
+    pub(super) vital: Arc<Vital>,
+    pub(super) abroad: Arc<Abroad>,
+    pub(super) over: CancellationToken,
 }
 
 /// What a session is opened with.
@@ -321,54 +321,6 @@ impl SessionRef {
             Ok(false) => Err(SessionError::Over),
             Err(_elapsed) => Err(SessionError::Busy),
         }
-    }
-
-    // === Other nodes ===
-
-    /// Since which change of hands it is here.
-    #[must_use]
-    pub fn epoch(&self) -> u64 {
-        self.abroad.epoch
-    }
-
-    /// Notes what of a client's request another node would have to know; whether it was something new.
-    #[must_use]
-    pub fn note(&self, request: &Request) -> bool {
-        self.abroad.note(request)
-    }
-
-    /// What another node would have to know.
-    #[must_use]
-    pub fn noted(&self) -> Noted {
-        self.abroad.noted()
-    }
-
-    /// It was built again, and may be used.
-    pub fn has_come(&self) {
-        self.abroad.has_come();
-    }
-
-    /// Whether it is being built again.
-    #[must_use]
-    pub fn is_coming(&self) -> bool {
-        self.abroad.is_coming()
-    }
-
-    /// Whether it ends as soon as no call is in flight.
-    #[must_use]
-    pub fn is_going(&self) -> bool {
-        self.abroad.is_going()
-    }
-
-    /// Calls that are in flight.
-    #[must_use]
-    pub fn calls(&self) -> usize {
-        self.vital.calls()
-    }
-
-    /// Waits until it is over and in no table any more.
-    pub async fn over(&self) {
-        self.over.cancelled().await;
     }
 
     /// What is to be done with the session now.
