@@ -75,14 +75,17 @@ def judge_package(rendered):
         check("helm package holds all that the chart does", not same and made.stderr)
 
 
-def judge_the_example():
-    """The values that docs/operations.md begins with."""
-    text = re.search(r"```yaml\n# values\.yaml\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        file.write(text[1])
-        file.flush()
-        done = helm("lint", "--strict", CHART, "-f", file.name)
-        check("the example in docs/operations.md is taken", done.returncode and done.stdout + done.stderr)
+def judge_the_examples():
+    """The values in docs/operations.md, one after the other."""
+    texts = re.findall(r"```yaml\n# (?:more )?values\.yaml\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
+    with tempfile.TemporaryDirectory() as folder:
+        flags = []
+        for number, text in enumerate(texts):
+            file = Path(folder) / f"{number}.yaml"
+            file.write_text(text)
+            flags += ["-f", file]
+        done = template(None, *flags)
+        check("the examples in docs/operations.md are taken", done.returncode and done.stderr)
 
 
 def judge_coverage(rendered):
@@ -174,6 +177,7 @@ REFUSED = [
     ("scaling by nothing", {"autoscaling": {"sessionsPerPod": 0, "cpuPercent": 0}}, "autoscaling"),
     ("pods that share nothing", {"replicas": 2}, "config.cluster.url"),
     ("scaling pods that share nothing", {"autoscaling": {"enabled": True}}, "config.cluster.url"),
+    ("a cluster without a key", {"config": {"cluster": {"url": "redis://a"}}}, "secrets.cluster.key_file"),
     ("fewer pods at most than at least", {"separateReplicas": True, "autoscaling": {"enabled": True, "maxReplicas": 1}}, "maxReplicas"),
     ("no public URL", {"config": {"server": {"public_url": ""}}}, "config.server.public_url"),
     ("no issuer", {"config": {"issuer": {"url": ""}}}, "config.issuer.url"),
@@ -204,7 +208,10 @@ def container(objects):
 
 
 def variables(objects):
-    return {one["name"]: one["value"] for one in container(objects).get("env", []) if "value" in one}
+    """The container's, with an address of the family that it listens on."""
+    said = {one["name"]: one["value"] for one in container(objects)["env"] if "value" in one}
+    address = "fd00::7" if said["USHER_SERVER_LISTEN"].startswith("[") else "10.1.2.3"
+    return {name: value.replace("$(POD_IP)", address) for name, value in said.items()}
 
 
 def on_this_machine(objects, folder):
@@ -255,7 +262,12 @@ def differences(values, objects, in_force):
                   if said[section][name] != f"{SECRETS}{section}.{name}"]
     pod = of_kind(objects, "Deployment")["spec"]["template"]["spec"]
     ports = {port["name"]: port["containerPort"] for port in container(objects)["ports"]}
-    for setting, port in (("server.listen", "http"), ("server.admin_listen", "admin")):
+    places = [("server.listen", "http"), ("server.admin_listen", "admin")]
+    if "cluster" in ports:
+        places += [("cluster.listen", "cluster"), ("cluster.advertise", "cluster")]
+    elif wanted["config"].get("cluster"):
+        found.append("there is no port for other pods")
+    for setting, port in places:
         if not in_force.get(setting, "").endswith(f":{ports[port]}"):
             found.append(f"{setting} is {in_force.get(setting)}, the container's port {ports[port]}")
     drain = int(said["server"]["drain_after"].removesuffix("s"))
@@ -399,7 +411,7 @@ def main():
     rendered = judge_by_helm()
     judge_coverage(rendered)
     judge_package(rendered)
-    judge_the_example()
+    judge_the_examples()
     judge_by_schemas(rendered)
     judge_refusals()
     judge_by_usher(rendered)

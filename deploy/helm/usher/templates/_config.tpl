@@ -78,6 +78,9 @@
 {{- if and (or (gt (int .Values.replicas) 1) .Values.autoscaling.enabled) (not (or (include "usher.clustered" .) .Values.separateReplicas)) -}}
 {{- fail "more than one pod needs config.cluster.url: without it each has sessions of its own, and a client that comes to another is told that its session is unknown. If your balancer sends each client always to the same pod, say separateReplicas: true" -}}
 {{- end -}}
+{{- if and (include "usher.clustered" .) (not (or (dig "cluster" "key_file" "" .Values.secrets) (dig "cluster" "key_file" "" .Values.config))) -}}
+{{- fail "secrets.cluster.key_file has to be given with config.cluster.url: the key that all pods share, from openssl rand -hex 32" -}}
+{{- end -}}
 {{- if and .Values.autoscaling.enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
 {{- fail "autoscaling.maxReplicas is below minReplicas" -}}
 {{- end -}}

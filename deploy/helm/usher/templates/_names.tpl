@@ -81,6 +81,11 @@ seccompProfile:
 {{- if dig "cluster" "url" "" .Values.config }}true{{ end -}}
 {{- end -}}
 
+{{/* The port of config.cluster.url, or Redis' own. */}}
+{{- define "usher.storePort" -}}
+{{- default "6379" (regexFind "[0-9]+$" (regexFind ":[0-9]+$" (urlParse .Values.config.cluster.url).host)) -}}
+{{- end -}}
+
 {{/* An address with its port, as Usher reads it: IPv6 in brackets. */}}
 {{- define "usher.listen" -}}
 {{- if contains ":" .root.Values.listenAddress -}}
