@@ -46,6 +46,8 @@ enum Command {
     /// Show all that is known of one session
     Show {
         /// The beginning of its id, at least six characters
+        // An id may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         id: String,
     },
     /// End sessions
@@ -87,7 +89,7 @@ struct Callers {
 #[derive(Debug, Default, Args)]
 struct Which {
     /// The beginning of an id, at least six characters
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     id: Option<String>,
     /// The user, as the token's sub
     #[arg(long, value_name = "SUBJECT")]

@@ -253,6 +253,10 @@ fn metadata(issuer: &str) -> Value {
 }
 
 async fn answer(request: HttpRequest, body: Bytes, book: Data<Mutex<Book>>) -> HttpResponse {
+    // It signs nobody in, and answers like a provider that is asked for too little.
+    if matches!(request.path(), "/oidc/auth" | "/oidc/token") {
+        return HttpResponse::BadRequest().json(json!({ "error": "invalid_request" }));
+    }
     let Some(endpoint) = endpoint(request.path()) else {
         return HttpResponse::NotFound().body("Not Found");
     };
