@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "what it prints is what it is run for")]
 
 mod calls;
+mod flood;
 mod idle;
 #[path = "../../tests/it/kit/issuer/mod.rs"]
 #[expect(
@@ -73,6 +74,8 @@ enum Scenario {
     Visits,
     /// Sessions that only listen, and what they hold.
     Idle,
+    /// Known callers beside a flood of bad tokens.
+    Flood,
 }
 
 /// What every scenario needs.
@@ -133,6 +136,7 @@ async fn run(options: &Options) -> Result<()> {
             }
             Scenario::Visits => tables.push(visits::measure(&bench, 50).await?),
             Scenario::Idle => tables.push(idle::measure(&bench, sessions).await?),
+            Scenario::Flood => tables.push(flood::measure(&bench).await?),
         }
         bench
             .progress

@@ -24,9 +24,9 @@ use super::{
 /// What the floor's process is started with.
 pub(crate) const FLOOR: &str = "--serve-the-floor";
 
-/// As many bytes as the smallest useful answer has.
+/// 242 bytes, as many as a small useful answer has.
 const FLOOR_ANSWER: &str = concat!(
-    r#"{"jsonrpc":"2.0","id":10000001,"result":{"content":[{"type":"text","text":"a fixed answer"}],"#,
+    r#"{"jsonrpc":"2.0","id":10000001,"result":{"content":[{"type":"text","text":"a fixed answer here."}],"#,
     r#""structuredContent":{"sub":"nobody in particular","iss":"https://issuer.example.com/oidc","#,
     r#""client_id":"a client of nobody's"},"isError":false}}"#
 );

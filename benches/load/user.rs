@@ -152,6 +152,17 @@ impl User {
         Ok(())
     }
 
+    /// Calls, and sees that it is refused for its token.
+    pub(crate) async fn is_refused(&mut self) -> Result<()> {
+        let (head, _) = self.posts.ask(&self.call).await?;
+        ensure!(
+            head.status == 401,
+            "a bad token was answered {}",
+            head.status
+        );
+        Ok(())
+    }
+
     /// Opens the stream of a session over Streamable HTTP, and keeps no other connection.
     pub(crate) async fn settle(mut self) -> Result<Idle> {
         let events = if let Some(events) = self.events.take() {
