@@ -5,44 +5,13 @@
 // Pictures go to target/screenshots/.
 
 import assert from 'node:assert/strict';
-import { readFile, mkdir } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { chromium } from 'playwright-core';
-import { ROOT, callbackListener, suite } from '../kit.mjs';
+import { callbackListener, suite } from '../kit.mjs';
 import { authorizationRequest, discover, redeem, register } from '../plain_agent.mjs';
+import { LOOKS, barsNobody, fits, launch, picture, withPage } from './pages.mjs';
 import { knock, usherDev } from './usher.mjs';
 
-const PICTURES = join(ROOT, 'target', 'screenshots');
-const DESKTOP = { width: 1100, height: 760 };
-const PHONE = { width: 390, height: 844 };
 const SCOPE = 'openid profile email offline_access';
-const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 const tests = {};
-
-/** Runs `body` with a page of its own; afterwards the page must have behaved. */
-async function withPage({ browser }, options, body) {
-  const context = await browser.open({ viewport: DESKTOP, ...options });
-  context.setDefaultTimeout(10_000);
-  const wrongs = [];
-  context.on('console', (message) => ['error', 'warning'].includes(message.type()) && wrongs.push(`console: ${message.text()}`));
-  context.on('weberror', (error) => wrongs.push(`script: ${error.error()}`));
-  context.on('requestfailed', (request) => {
-    const why = request.failure()?.errorText;
-    // A page that is left, or closed by the test, breaks off what it was still loading.
-    if (why !== 'net::ERR_ABORTED') wrongs.push(`failed: ${request.url().split('?')[0]} ${why}`);
-  });
-  context.on('request', (request) => {
-    const url = new URL(request.url());
-    if (url.hostname !== '127.0.0.1' && url.protocol !== 'data:') wrongs.push(`asked ${url.host}`);
-  });
-  try {
-    await body(await context.newPage(), wrongs);
-  } finally {
-    await context.close();
-  }
-  assert.deepEqual(wrongs, [], 'the page misbehaved');
-}
 
 /** Takes out what Chromium writes about a page whose own status is an error. */
 const pardon = (wrongs, pattern) => wrongs.splice(0, wrongs.length, ...wrongs.filter((wrong) => !pattern.test(wrong)));
@@ -67,11 +36,6 @@ async function signInOn(page, { usher }) {
 
 const decide = (page, decision) => page.locator(`button[name=decision][value=${decision}]`);
 const atConsent = (page) => decide(page, 'allow').waitFor();
-const scrollsSideways = (page) => page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
-
-async function picture(page, name) {
-  await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
-}
 
 tests['denying comes back as access_denied with state and iss'] = async (shared) => {
   const one = await agent(shared);
@@ -237,25 +201,13 @@ async function tour(shared, options, look) {
   one.listener.close();
 }
 
-const LOOKS = {
-  'desktop, light': { suffix: '', viewport: DESKTOP, colorScheme: 'light' },
-  'desktop, dark': { suffix: '-dark', viewport: DESKTOP, colorScheme: 'dark' },
-  'phone, light': { suffix: '-phone', viewport: PHONE, deviceScaleFactor: 2, isMobile: true, hasTouch: true, colorScheme: 'light' },
-  'phone, dark': { suffix: '-phone-dark', viewport: PHONE, deviceScaleFactor: 2, isMobile: true, hasTouch: true, colorScheme: 'dark' },
-};
-
 for (const [look, { suffix, ...options }] of Object.entries(LOOKS)) {
   tests[`${look}: nothing scrolls sideways`] = (shared) => tour(shared, options, async (page, name) => {
     await picture(page, `${name}${suffix}`);
-    assert.equal(await scrollsSideways(page), false, `${name} scrolls sideways at ${options.viewport.width} px`);
+    await fits(page, name);
   });
 
-  tests[`${look}: axe finds no barrier`] = (shared) => tour(shared, { ...options, bypassCSP: true }, async (page, name) => {
-    await page.evaluate(await axe());
-    const found = await page.evaluate(() => globalThis.axe.run(document));
-    const barriers = found.violations.map(({ id, help, nodes }) => `${name}: ${id}: ${help}: ${nodes.map((node) => node.html).join(' | ').slice(0, 300)}`);
-    assert.deepEqual(barriers, []);
-  });
+  tests[`${look}: axe finds no barrier`] = (shared) => tour(shared, { ...options, bypassCSP: true }, (page, name) => barsNobody(page, name));
 }
 
 tests['pages may not be framed and carry a strict policy'] = async (shared) => {
@@ -268,14 +220,4 @@ tests['pages may not be framed and carry a strict policy'] = async (shared) => {
   });
 };
 
-let axeSource;
-const axe = async () => (axeSource ??= await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
-
-async function start() {
-  await mkdir(PICTURES, { recursive: true });
-  const chrome = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: flags });
-  const browser = { open: (options) => chrome.newContext(options), stop: () => chrome.close() };
-  return { browser, usher: await usherDev() };
-}
-
-suite('browser', start, tests);
+suite('browser', async () => ({ browser: await launch(), usher: await usherDev() }), tests);

@@ -5,42 +5,17 @@
 // Nothing here needs a script, so most of it runs without one. Pictures go to target/screenshots/.
 
 import assert from 'node:assert/strict';
-import { readFile, mkdir } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { chromium } from 'playwright-core';
-import { ROOT, callbackListener, suite } from '../kit.mjs';
+import { callbackListener, suite } from '../kit.mjs';
 import { authorizationRequest } from '../plain_agent.mjs';
+import { LOOKS, barsNobody, fits, launch, picture, withPage as withAnyPage } from './pages.mjs';
 import { knock, usherDev } from './usher.mjs';
 
-const PICTURES = join(ROOT, 'target', 'screenshots');
-const DESKTOP = { width: 1100, height: 760 };
-const PHONE = { width: 390, height: 844 };
 const REFUSED_WITHIN_MS = 2_000;
-const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 const tests = {};
 
-/** Runs `body` with a page of its own; afterwards the page must have behaved. */
-async function withPage({ browser }, options, body) {
-  const context = await browser.open({ viewport: DESKTOP, ...options });
-  context.setDefaultTimeout(10_000);
-  const wrongs = [];
-  context.on('console', (message) => ['error', 'warning'].includes(message.type()) && wrongs.push(`console: ${message.text()}`));
-  context.on('weberror', (error) => wrongs.push(`script: ${error.error()}`));
-  context.on('request', (request) => {
-    const url = new URL(request.url());
-    if (url.hostname !== '127.0.0.1' && url.protocol !== 'data:') wrongs.push(`asked ${url.host}`);
-  });
-  try {
-    await body(await context.newPage(), wrongs);
-  } finally {
-    await context.close();
-  }
-  // What Chromium writes about a page whose own status is an error.
-  assert.deepEqual(wrongs.filter((wrong) => !/status of 4(03|04|22)/.test(wrong)), [], 'the page misbehaved');
-}
+// What Chromium writes about a page whose own status is an error.
+const withPage = (shared, options, body) => withAnyPage(shared, options, body, /status of 4(03|04|22)/);
 
-const picture = (page, name) => page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
 const developers = ({ usher }, path = '') => `${usher.ready.url}/developers${path}`;
 
 async function signInAs(page, { username, password }) {
@@ -222,31 +197,12 @@ async function tour(shared, options, look) {
   });
 }
 
-const LOOKS = {
-  'desktop, light': { suffix: '', viewport: DESKTOP, colorScheme: 'light' },
-  'desktop, dark': { suffix: '-dark', viewport: DESKTOP, colorScheme: 'dark' },
-  'phone, light': { suffix: '-phone', viewport: PHONE, deviceScaleFactor: 2, isMobile: true, hasTouch: true, colorScheme: 'light' },
-};
-
 for (const [look, { suffix, ...options }] of Object.entries(LOOKS)) {
   tests[`${look}: nothing scrolls sideways, and axe finds no barrier`] = (shared) => tour(shared, { ...options, bypassCSP: true }, async (page, name) => {
     await picture(page, `${name}${suffix}`);
-    const sideways = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
-    assert.equal(sideways, false, `${name} scrolls sideways at ${options.viewport.width} px`);
-    await page.evaluate(await axe());
-    const found = await page.evaluate(() => globalThis.axe.run(document));
-    const barriers = found.violations.map(({ id, help, nodes }) => `${name}: ${id}: ${help}: ${nodes.map((node) => node.html).join(' | ').slice(0, 300)}`);
-    assert.deepEqual(barriers, []);
+    await fits(page, name);
+    await barsNobody(page, name);
   });
 }
 
-let axeSource;
-const axe = async () => (axeSource ??= await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
-
-async function launchBrowser() {
-  await mkdir(PICTURES, { recursive: true });
-  const chromiumBrowser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: flags });
-  return { open: (options) => chromiumBrowser.newContext(options), stop: () => chromiumBrowser.close() };
-}
-
-suite('portal', async () => ({ usher: await usherDev({}, ['--portal', '--bridge', '--user', 'dora:dora']), browser: await launchBrowser() }), tests);
+suite('portal', async () => ({ usher: await usherDev({}, ['--portal', '--bridge', '--user', 'dora:dora']), browser: await launch() }), tests);
