@@ -1,6 +1,9 @@
 //! Callers that are known, while strangers with bad tokens are refused as fast as they can ask.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use futures_util::future::{Either, select, try_join_all};
@@ -33,14 +36,6 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Table> {
     let pass = |user| bench.issuer.jwt(&format!("user-{user:06}"));
     let callers = (0..CALLERS).map(|user| User::arrive(usher.address, Manner::Modern, pass(user)));
     let mut callers = try_join_all(callers).await?;
-    let strangers = (0..STRANGERS).map(|stranger| {
-        let pass = Pass {
-            subject: "nobody".to_owned(),
-            token: format!("{}x{stranger}", bench.issuer.jwt("nobody").token),
-        };
-        User::arrive(usher.address, Manner::Modern, pass)
-    });
-    let mut strangers = try_join_all(strangers).await?;
     let mut table = Table::new(format!(
         "flood: {CALLERS} callers, {} calls a second, beside {STRANGERS} strangers with bad tokens",
         CALLERS as u128 * 1000 / EVERY.as_millis()
@@ -51,7 +46,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Table> {
             let mut refused = 0;
             let calling = paced(&mut callers, bench.during);
             let flooded = async {
-                let flood = Box::pin(flood(&mut strangers, per_second, &mut refused));
+                let flood = Box::pin(flood(bench, &usher, per_second, &mut refused));
                 match select(Box::pin(calling), flood).await {
                     Either::Left((waits, _)) => waits,
                     Either::Right((broken, calling)) => broken.and(calling.await),
@@ -91,21 +86,26 @@ async fn paced(callers: &mut [User], during: Duration) -> Result<Waits> {
 }
 
 /// Goes on until it is dropped, or something else than a refusal comes.
-async fn flood(strangers: &mut [User], per_second: u64, refused: &mut u32) -> Result<()> {
-    let refused = std::cell::Cell::from_mut(refused);
+async fn flood(bench: &Bench, usher: &Server, per_second: u64, refused: &mut u32) -> Result<()> {
+    if per_second == 0 {
+        return std::future::pending().await;
+    }
+    let refused = Cell::from_mut(refused);
     let began = tokio::time::Instant::now();
-    let asked = std::cell::Cell::new(0_u64);
-    let asking = strangers.iter_mut().map(async |stranger| {
+    let asked = Cell::new(0);
+    let asking = (0..STRANGERS).map(async |stranger| {
+        let pass = Pass {
+            subject: "nobody".to_owned(),
+            token: format!("{}x{stranger}", bench.issuer.jwt("nobody").token),
+        };
+        let mut stranger = User::arrive(usher.address, Manner::Modern, pass).await?;
         loop {
-            let due = asked.get() * 1_000_000 / per_second.max(1);
+            let due = Duration::from_micros(asked.get() * 1_000_000 / per_second);
             asked.set(asked.get() + 1);
-            sleep_until(began + Duration::from_micros(due)).await;
-            if per_second == 0 {
-                std::future::pending::<()>().await;
-            }
+            sleep_until(began + due).await;
             stranger.is_refused().await?;
             refused.set(refused.get() + 1);
         }
     });
-    try_join_all::<_>(asking).await.map(|_: Vec<()>| ())
+    try_join_all(asking).await.map(|_: Vec<()>| ())
 }

@@ -152,9 +152,11 @@ impl User {
         Ok(())
     }
 
-    /// Calls, and sees that it is refused for its token.
+    /// Asks for something, and sees that it is refused for its token. Without a body: one that is
+    /// refused unread takes its connection along.
     pub(crate) async fn is_refused(&mut self) -> Result<()> {
-        let (head, _) = self.posts.ask(&self.call).await?;
+        let request = self.get("/mcp");
+        let (head, _) = self.posts.ask(&request).await?;
         ensure!(
             head.status == 401,
             "a bad token was answered {}",
