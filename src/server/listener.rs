@@ -55,25 +55,41 @@ pub(super) fn public(
     mounted: Mounted,
     workers: usize,
 ) -> io::Result<(Server, ServerHandle)> {
-    let drain_after = mounted.drain_after();
-    let server = HttpServer::new(move || {
-        App::new()
-            .configure(|root| serve(root, &mounted))
-            .default_service(transport::elsewhere(mounted.door()))
+    listen(bound, mounted, workers, serve)
+}
+
+/// The listener that other nodes reach.
+pub(super) fn nodes(
+    bound: Bound,
+    mounted: Mounted,
+    workers: usize,
+) -> io::Result<(Server, ServerHandle)> {
+    listen(bound, mounted, workers, |root, mounted| {
+        mounted.from_nodes(root);
     })
-    .workers(workers)
-    // Without it, every event written in more than one piece waits 40 ms for an acknowledgement.
-    .tcp_nodelay(true)
-    // With it, a stream whose client has closed would never be noticed.
-    .h1_allow_half_closed(false)
-    .client_request_timeout(HEAD_DEADLINE)
-    .keep_alive(KEEP_ALIVE)
-    .max_connections(CONNECTIONS_MAX)
-    .shutdown_timeout(drain_after.as_secs())
-    // Signals are `shutdown`'s: the order of stopping is ours.
-    .disable_signals()
-    .listen(bound.listener)?
-    .run();
+}
+
+fn listen(
+    bound: Bound,
+    mounted: Mounted,
+    workers: usize,
+    routes: fn(&mut ServiceConfig, &Mounted),
+) -> io::Result<(Server, ServerHandle)> {
+    let drain_after = mounted.drain_after();
+    let server = HttpServer::new(move || App::new().configure(|root| routes(root, &mounted)))
+        .workers(workers)
+        // Without it, every event written in more than one piece waits 40 ms for an acknowledgement.
+        .tcp_nodelay(true)
+        // With it, a stream whose client has closed would never be noticed.
+        .h1_allow_half_closed(false)
+        .client_request_timeout(HEAD_DEADLINE)
+        .keep_alive(KEEP_ALIVE)
+        .max_connections(CONNECTIONS_MAX)
+        .shutdown_timeout(drain_after.as_secs())
+        // Signals are `shutdown`'s: the order of stopping is ours.
+        .disable_signals()
+        .listen(bound.listener)?
+        .run();
     let handle = server.handle();
     Ok((server, handle))
 }
@@ -89,28 +105,7 @@ fn serve(root: &mut ServiceConfig, mounted: &Mounted) {
         "" => below(root),
         path => _ = root.service(web::scope(path).configure(below)),
     }
-}
-
-/// The listener that other nodes reach.
-pub(super) fn nodes(
-    bound: Bound,
-    mounted: Mounted,
-    workers: usize,
-) -> io::Result<(Server, ServerHandle)> {
-    let drain_after = mounted.drain_after();
-    let server = HttpServer::new(move || App::new().configure(|root| mounted.from_nodes(root)))
-        .workers(workers)
-        .tcp_nodelay(true)
-        .h1_allow_half_closed(false)
-        .client_request_timeout(HEAD_DEADLINE)
-        .keep_alive(KEEP_ALIVE)
-        .max_connections(CONNECTIONS_MAX)
-        .shutdown_timeout(drain_after.as_secs())
-        .disable_signals()
-        .listen(bound.listener)?
-        .run();
-    let handle = server.handle();
-    Ok((server, handle))
+    root.default_service(transport::elsewhere(mounted.door()));
 }
 
 /// The listener for probes, metrics and operators.

@@ -164,15 +164,7 @@ pub(super) fn handler_of(tool: Tool) -> Handler {
         implementation,
         instructions: None,
     };
-    Handler::new(
-        Config::default(),
-        Policy::default(),
-        info,
-        entries,
-        Metrics::new(),
-        clock(),
-    )
-    .unwrap()
+    serving(info, entries).unwrap()
 }
 
 fn form_and_folders() -> Handler {

@@ -71,15 +71,7 @@ fn handler() -> Handler {
         },
         instructions: None,
     };
-    Handler::new(
-        Config::default(),
-        Policy::default(),
-        info,
-        entries,
-        Metrics::new(),
-        clock(),
-    )
-    .unwrap()
+    serving(info, entries).unwrap()
 }
 
 async fn ask(version: ProtocolVersion, method: &str, params: Value) -> Value {

@@ -63,6 +63,11 @@ fn handler() -> Handler {
         entries.add_tool(tool);
     }
     offer_more(&mut entries);
+    serving(info, entries).unwrap()
+}
+
+/// A handler that offers this and nothing else, by the defaults.
+fn serving(info: ServerInfo, entries: Entries) -> Result<Handler, HandlerError> {
     Handler::new(
         Config::default(),
         Policy::default(),
@@ -71,7 +76,6 @@ fn handler() -> Handler {
         Metrics::new(),
         clock(),
     )
-    .unwrap()
 }
 
 fn clock() -> Clock {
@@ -404,15 +408,7 @@ async fn suggestions_need_the_scopes_of_what_they_are_for() {
     let mut entries = Entries::default();
     entries.add_template(family.complete(|_, _| vec!["a secret name".to_owned()]));
     let info = handler().0.info.clone();
-    let handler = Handler::new(
-        Config::default(),
-        Policy::default(),
-        info,
-        entries,
-        Metrics::new(),
-        clock(),
-    )
-    .unwrap();
+    let handler = serving(info, entries).unwrap();
     let params = json!({
         "ref": { "type": "ref/resource", "uri": "notes://{id}/text" },
         "argument": { "name": "id", "value": "" }

@@ -34,14 +34,7 @@ fn offering(tools: impl IntoIterator<Item = Tool>) -> Result<Handler, HandlerErr
     for tool in tools {
         entries.add_tool(tool);
     }
-    Handler::new(
-        Config::default(),
-        Policy::default(),
-        info,
-        entries,
-        Metrics::new(),
-        clock(),
-    )
+    serving(info, entries)
 }
 
 async fn measured(version: ProtocolVersion, name: &str, arguments: Value) -> Value {

@@ -31,15 +31,7 @@ fn handler() -> Handler {
 
 fn of(entries: Entries) -> Handler {
     let info = super::handler().0.info.clone();
-    Handler::new(
-        Config::default(),
-        Policy::default(),
-        info,
-        entries,
-        Metrics::new(),
-        clock(),
-    )
-    .unwrap()
+    serving(info, entries).unwrap()
 }
 
 async fn ok(method: &str, params: Value) -> Value {
